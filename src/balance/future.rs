@@ -1,0 +1,322 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Method, Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{
+    group::{Group, Lease, Leased},
+    pool::Wish,
+    service::ResponseBody,
+    strategy::Strategy,
+};
+use crate::{
+    BoxError, Error,
+    deployment::Admission,
+    error::Refused,
+    outcome::{Failure, FailureKind, Outcome},
+    trail::{Answered, Attempt, Carried, Served, Trail, Tried},
+};
+
+/// How many others are asked while the readiness of the first pick is pending.
+const OTHERS: usize = 2;
+
+pin_project! {
+    /// The response of a [`Balance`](super::Balance).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the place on the deployment back at once.
+    pub struct ResponseFuture<S, P, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, P, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    #[project_replace = Owned]
+    enum State<S, P, B, F> {
+        /// The request is whole, and goes to the first of the contenders that is ready.
+        Readying { readying: Readying<S, P, B> },
+        Calling { #[pin] future: F, called: Called },
+        Refused { refused: Refused },
+        Done,
+    }
+}
+
+struct Readying<S, P, B> {
+    group: Arc<Group<S, P>>,
+    request: Request<B>,
+    started: Instant,
+    contenders: Contenders<S>,
+    /// How many others may still be asked while these are pending.
+    others: usize,
+    /// Tried in earlier attempts, or a contender in this one.
+    tried: Tried,
+    failed: Option<Error>,
+}
+
+struct Contender<S> {
+    service: S,
+    lease: Lease,
+    admission: Admission,
+    spare: bool,
+}
+
+/// Picks whose readiness is awaited: nearly always one, so that one needs no allocation.
+struct Contenders<S> {
+    first: Option<Contender<S>>,
+    more: Vec<Contender<S>>,
+}
+
+struct Called {
+    lease: Lease,
+    method: Method,
+    started: Instant,
+    step: Option<(Trail, usize)>,
+}
+
+impl<S, P, B> ResponseFuture<S, P, B>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    P: Strategy,
+{
+    pub(super) fn new(group: Arc<Group<S, P>>, request: Request<B>) -> Self {
+        let carried = Carried::of(request.extensions());
+        let tried = carried
+            .and_then(|carried| carried.trail.as_ref())
+            .map(Trail::tried)
+            .unwrap_or_default();
+        let mut readying = Readying {
+            group,
+            request,
+            started: Instant::now(),
+            contenders: Contenders { first: None, more: Vec::new() },
+            others: OTHERS,
+            tried,
+            failed: None,
+        };
+        let state = match readying.pick(false) {
+            Ok(()) => State::Readying { readying },
+            Err(refused) => State::Refused { refused },
+        };
+        Self { state }
+    }
+}
+
+impl<S, P, B> Readying<S, P, B>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    P: Strategy,
+{
+    /// Adds a contender. `strict`: one that was not tried, and only if it is in.
+    fn pick(&mut self, strict: bool) -> Result<(), Refused> {
+        let carried = Carried::of(self.request.extensions());
+        let trail = carried.and_then(|carried| carried.trail.as_ref());
+        let wish = Wish {
+            now: self.started,
+            tried: &self.tried,
+            strict,
+            elsewhere: trail.is_some_and(Trail::has_elsewhere),
+            demand: carried.and_then(|carried| carried.demand.as_deref()),
+        };
+        let picked = self.group.pick(&wish);
+        let Leased { service, lease, admission, spare } = picked.map_err(|refused| {
+            refused.in_group(carried.and_then(|carried| carried.group.clone()))
+        })?;
+        self.tried.add(lease.deployment());
+        self.contenders.push(Contender { service: S::clone(&service), lease, admission, spare });
+        Ok(())
+    }
+
+    /// The first contender that is ready; an error when none is left.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Contender<S>, Error>> {
+        let mut index = 0;
+        loop {
+            while let Some(contender) = self.contenders.get_mut(index) {
+                match contender.service.poll_ready(cx) {
+                    Poll::Ready(Ok(())) => match self.contenders.take(index) {
+                        Some(ready) => return Poll::Ready(Ok(ready)),
+                        None => break,
+                    },
+                    Poll::Ready(Err(error)) => {
+                        if let Some(failed) = self.contenders.take(index) {
+                            self.note_unready(&failed);
+                        }
+                        self.failed = Some(Error::from_service(error));
+                    }
+                    Poll::Pending => index += 1,
+                }
+            }
+            if index > 0 && self.others == 0 {
+                return Poll::Pending;
+            }
+            // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
+            self.others -= usize::from(index > 0);
+            match self.pick(true) {
+                Ok(()) => {}
+                Err(_) if index > 0 => {
+                    self.others = 0;
+                    return Poll::Pending;
+                }
+                Err(refused) => {
+                    return Poll::Ready(Err(self.failed.take().unwrap_or_else(|| refused.into())));
+                }
+            }
+        }
+    }
+
+    /// Nothing was sent: the deployment's health and the trail learn of it, and the request goes elsewhere.
+    fn note_unready(&self, contender: &Contender<S>) {
+        let outcome = Outcome::Failure(Failure::new(FailureKind::Connect).not_sent());
+        let (now, deployment) = (Instant::now(), contender.lease.deployment());
+        deployment.health().report_unseen(contender.admission, &outcome, now);
+        if let Some(trail) = Trail::of(&self.request) {
+            let group =
+                Carried::of(self.request.extensions()).and_then(|carried| carried.group.clone());
+            let index = trail.push(Some(deployment.clone()), group, self.started, contender.spare);
+            trail.answered(index, now.saturating_duration_since(self.started));
+            trail.judged(index, outcome);
+        }
+    }
+
+    /// Sends the request to a contender that is ready.
+    fn call(mut self, contender: Contender<S>) -> (S::Future, Called) {
+        let Contender { mut service, lease, admission, spare } = contender;
+        let started = self.started;
+        let deployment = lease.deployment().clone();
+        let carried = Carried::entry(self.request.extensions_mut());
+        let step = carried.trail.as_ref().map(|trail| {
+            let index = trail.push(Some(deployment.clone()), carried.group.clone(), started, spare);
+            (trail.clone(), index)
+        });
+        let index = step.as_ref().map_or(0, |(_, index)| *index);
+        carried.attempt = Some(Attempt { deployment, index, started, admission });
+        let method = self.request.method().clone();
+        let future = service.call(self.request);
+        (future, Called { lease, method, started, step })
+    }
+}
+
+impl<S> Contenders<S> {
+    fn push(&mut self, contender: Contender<S>) {
+        if self.first.is_none() {
+            self.first = Some(contender);
+        } else {
+            self.more.push(contender);
+        }
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Contender<S>> {
+        match index.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(index) => self.more.get_mut(index),
+        }
+    }
+
+    /// Takes one out; those behind it move up.
+    fn take(&mut self, index: usize) -> Option<Contender<S>> {
+        if let Some(index) = index.checked_sub(1) {
+            return (index < self.more.len()).then(|| self.more.remove(index));
+        }
+        let next = if self.more.is_empty() { None } else { Some(self.more.remove(0)) };
+        std::mem::replace(&mut self.first, next)
+    }
+}
+
+impl<S, P, B, R> Future for ResponseFuture<S, P, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    P: Strategy,
+    R: Body,
+{
+    type Output = Result<Response<ResponseBody<R>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                Projected::Readying { readying } => {
+                    let ready = ready!(readying.poll_ready(cx));
+                    let Owned::Readying { readying } = state.as_mut().project_replace(State::Done)
+                    else {
+                        continue;
+                    };
+                    let (future, called) = match ready {
+                        Ok(contender) => readying.call(contender),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
+                    state.set(State::Calling { future, called });
+                }
+                Projected::Calling { future, .. } => {
+                    let result = ready!(future.poll(cx));
+                    let Owned::Calling { called, .. } = state.as_mut().project_replace(State::Done)
+                    else {
+                        continue;
+                    };
+                    return Poll::Ready(match result {
+                        Ok(response) => Ok(called.answer(response)),
+                        Err(error) => Err(called.fail(error)),
+                    });
+                }
+                Projected::Refused { .. } => {
+                    let Owned::Refused { refused } = state.as_mut().project_replace(State::Done)
+                    else {
+                        continue;
+                    };
+                    return Poll::Ready(Err(refused.into()));
+                }
+                // Polled after its end; that never ends.
+                Projected::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Called {
+    fn answer<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
+        self.note_head();
+        let Self { lease, method, step, .. } = self;
+        let (mut head, body) = response.into_parts();
+        let trail = step.map(|(trail, _)| trail);
+        let served = Served { deployment: lease.deployment().clone(), trail };
+        Answered::entry(&mut head.extensions).served = Some(served);
+        let body = ResponseBody::of_response(&method, &head, body, lease);
+        Response::from_parts(head, body)
+    }
+
+    fn fail(self, error: impl Into<BoxError>) -> Error {
+        self.note_head();
+        Error::from_service(error)
+    }
+
+    fn note_head(&self) {
+        if let Some((trail, index)) = &self.step {
+            trail.answered(*index, self.started.elapsed());
+        }
+    }
+}
+
+impl<S, P, B> fmt::Debug for ResponseFuture<S, P, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

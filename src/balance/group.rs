@@ -1,0 +1,228 @@
+//! A pool behind its lock, with the services beside the members, and the lease.
+
+use std::sync::{Arc, Weak};
+
+use fastrand::Rng;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    pool::{Key, Picked, Pool, Wish},
+    strategy::Strategy,
+};
+use crate::{
+    body::{End, OnEnd},
+    deployment::{Admission, Deployment, Probe, Watch},
+    error::{Refused, RefusedReason},
+    sync::Lock,
+};
+
+/// One group of members. Its lock is held for the pick or the release alone.
+pub(crate) struct Group<S, P> {
+    inner: Lock<Inner<S>>,
+    strategy: P,
+    /// Itself, for the health of the members to call.
+    this: Weak<Self>,
+}
+
+struct Inner<S> {
+    pool: Pool,
+    /// By the index of the member.
+    places: Vec<Option<Place<S>>>,
+}
+
+struct Place<S> {
+    service: Arc<S>,
+    /// Dropped with the place, which is what whoever drains the member waits for.
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+/// A pick: the service to call, and the lease that ends with the response.
+pub(crate) struct Leased<S> {
+    pub(crate) service: Arc<S>,
+    pub(crate) lease: Lease,
+    pub(crate) admission: Admission,
+    pub(crate) spare: bool,
+}
+
+impl<S, P> Group<S, P>
+where
+    S: Send + Sync + 'static,
+    P: Strategy,
+{
+    pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
+        let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new() };
+        Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+    }
+
+    pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
+        let mut inner = self.inner.lock();
+        let Picked { key, deployment, admission, probe, spare } =
+            inner.pool.pick(&self.strategy, wish)?;
+        let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
+        let service = place.map(|place| Arc::clone(&place.service));
+        drop(inner);
+        let lease = Lease { group: Arc::clone(self) as Arc<dyn Release>, key, deployment, probe };
+        // Every member has a place; were one missing, the lease would give back what the pick took.
+        let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
+        Ok(Leased { service, lease, admission, spare })
+    }
+
+    pub(crate) fn deployments(&self) -> Vec<Deployment> {
+        self.inner.lock().pool.deployments().cloned().collect()
+    }
+
+    /// Puts members in; one whose id is there already takes over the vitals and the requests in flight.
+    pub(crate) fn insert(&self, members: impl IntoIterator<Item = (Deployment, S)>) {
+        let members: Vec<_> = members.into_iter().collect();
+        let mut inner = self.inner.lock();
+        let before = self.put(&mut inner, members);
+        drop(inner);
+        drop(before);
+    }
+
+    /// Makes `members` the whole group.
+    pub(crate) fn replace(&self, members: impl IntoIterator<Item = (Deployment, S)>) {
+        let members: Vec<_> = members.into_iter().collect();
+        let mut inner = self.inner.lock();
+        let leave = |deployment: &&Deployment| {
+            members.iter().all(|(stays, _)| stays.id() != deployment.id())
+        };
+        let leave: Vec<_> =
+            inner.pool.deployments().filter(leave).map(|one| one.id().to_owned()).collect();
+        let keys: Vec<_> = leave.iter().filter_map(|id| inner.pool.find(id)).collect();
+        let gone: Vec<_> =
+            keys.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
+        let before = self.put(&mut inner, members);
+        drop(inner);
+        drop((gone, before));
+    }
+
+    pub(crate) fn remove(&self, id: &str) -> Option<Deployment> {
+        let mut inner = self.inner.lock();
+        let key = inner.pool.find(id)?;
+        let gone = self.take_away(&mut inner, key);
+        inner.pool.rebuild(Instant::now());
+        drop(inner);
+        gone.map(|(deployment, _)| deployment)
+    }
+
+    /// Stops picks of a member. The receiver ends, with an error, once nothing is in flight on it.
+    pub(crate) fn drain(&self, id: &str) -> Option<oneshot::Receiver<()>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut inner = self.inner.lock();
+        let key = inner.pool.find(id)?;
+        let idle = inner.pool.drain(key);
+        if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
+            place.drained.push(sender);
+        }
+        let gone = if idle { self.take_away(&mut inner, key) } else { None };
+        inner.pool.rebuild(Instant::now());
+        drop(inner);
+        drop(gone);
+        Some(receiver)
+    }
+
+    /// Puts members in and returns the services they replace, to be dropped outside the lock.
+    fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
+        let mut before = Vec::new();
+        for (deployment, service) in members {
+            let service = Arc::new(service);
+            let there = inner.pool.find(deployment.id());
+            if let Some((key, there)) =
+                there.and_then(|key| Some((key, inner.pool.deployment(key)?)))
+            {
+                let deployment = deployment.with_vitals_of(there);
+                inner.pool.update(key, deployment);
+                if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
+                    before.push(std::mem::replace(&mut place.service, service));
+                }
+                continue;
+            }
+            let key = inner.pool.add(deployment.clone());
+            let index = key.index as usize;
+            inner.places.resize_with(inner.places.len().max(index + 1), || None);
+            inner.places[index] = Some(Place { service, drained: Vec::new() });
+            deployment.health().watch(self.watcher(), key.serial());
+        }
+        inner.pool.rebuild(Instant::now());
+        before
+    }
+}
+
+impl<S, P> Group<S, P>
+where
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    fn watcher(&self) -> Weak<dyn Watch> {
+        Weak::clone(&self.this) as Weak<dyn Watch>
+    }
+
+    fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
+        let deployment = inner.pool.remove(key)?;
+        deployment.health().unwatch(&self.watcher(), key.serial());
+        let place = inner.places.get_mut(key.index as usize)?.take()?;
+        Some((deployment, place))
+    }
+}
+
+impl<S, P> Watch for Group<S, P>
+where
+    S: Send + Sync,
+    P: Send + Sync,
+{
+    fn changed(&self, member: u64) {
+        self.inner.lock().pool.changed(member, Instant::now());
+    }
+}
+
+/// The side of a group a lease needs, whatever its services are.
+trait Release: Send + Sync {
+    fn release(&self, key: Key);
+}
+
+impl<S, P> Release for Group<S, P>
+where
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    fn release(&self, key: Key) {
+        let mut inner = self.inner.lock();
+        let gone = inner.pool.release(key).and_then(|drained| self.take_away(&mut inner, drained));
+        drop(inner);
+        drop(gone);
+    }
+}
+
+/// A place on a member: taken with the pick, given back once, when this is dropped.
+pub struct Lease {
+    group: Arc<dyn Release>,
+    key: Key,
+    deployment: Deployment,
+    /// Given back after the place, with the group's lock free: it may call the group.
+    probe: Option<Probe>,
+}
+
+impl Lease {
+    pub(crate) fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.deployment.vacate();
+        self.group.release(self.key);
+        drop(self.probe.take());
+    }
+}
+
+impl OnEnd for Lease {
+    fn on_end(self, _: &End<'_>) {}
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Lease").field(&self.deployment.id()).finish()
+    }
+}

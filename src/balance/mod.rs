@@ -1,0 +1,67 @@
+//! Sends each request to one of several deployments.
+//!
+//! [`Balance`] picks when it is called, with the request in hand, and takes a place on the deployment in the same step;
+//! the place is held until the response *body* has ended or is dropped. So a burst spreads exactly, and a long stream
+//! counts for as long as it runs. The service is `Clone`, needs no `Buffer` and spawns no task.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use http::{Request, Response};
+//! use tower::{ServiceExt, service_fn};
+//! use tower_fleet::{Deployment, Served, balance::{Balance, LeastBusy}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_fleet::Error> {
+//! let client = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::from("hello"))) });
+//! let pool = Balance::new(LeastBusy, [
+//!     (Deployment::new("eu"), client),
+//!     (Deployment::new("us").weight(2), client),
+//! ]);
+//!
+//! let response = pool.clone().oneshot(Request::new(String::new())).await?;
+//! let served = Served::of(&response).map(|served| served.deployment().id().to_owned());
+//! assert!(matches!(served.as_deref(), Some("eu" | "us")));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who can be picked
+//!
+//! In this order: deployments that are not paused or cooling ([`Health`](crate::deployment::Health)), that are below
+//! their [`max_parallel_requests`](Deployment::max_parallel_requests), that were not tried yet for this request (as the
+//! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
+//! still has any; then the [`Strategy`] chooses. When none can be picked the request is
+//! [refused](crate::Error::Refused), with the time until one can.
+//!
+//! Two rules keep a group from failing more than its deployments do. At most a [share](BalanceLayer::max_ejected) of it
+//! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every
+//! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller
+//! sees the real answer; unless a [`Fallback`](crate::fallback::Fallback) above has somewhere else to go.
+//!
+//! # Readiness
+//!
+//! `poll_ready` is always ready. The picked service's own readiness is driven by the response future: if it fails,
+//! another deployment is picked, for the request is still whole; while it is pending, up to two others are asked, and
+//! the first that is ready gets the request. Services are cloned for each request, so wrap one that is dear to clone.
+
+mod candidates;
+mod future;
+mod group;
+mod layer;
+mod members;
+mod pool;
+mod queue;
+mod service;
+mod slots;
+mod strategy;
+
+pub use self::candidates::{Candidate, Candidates, Choice};
+pub use self::future::ResponseFuture;
+pub use self::group::Lease;
+pub use self::layer::BalanceLayer;
+pub use self::members::{Drained, Members};
+pub use self::service::{Balance, ResponseBody};
+pub use self::strategy::{LeastBusy, RoundRobin, Strategy, WeightedShuffle};
+
+#[cfg(doc)]
+use crate::Deployment;

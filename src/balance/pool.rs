@@ -1,0 +1,555 @@
+//! The members of one group and the pick among them: plain data, no lock and no I/O.
+//!
+//! A member is *in* while it may be picked: healthy (or kept in by the fleet rules), below its limit of parallel
+//! requests, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
+//! takes a member out for a time says when to look again, so the pick needs neither timer nor task.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use super::{
+    candidates::{Candidates, Filter},
+    queue::Queue,
+    slots::slots,
+    strategy::Strategy,
+};
+use crate::{
+    deployment::{Admission, Deployment, Probe, Ramp, Refusal, Standing},
+    error::{Refused, RefusedReason},
+    trail::{Demand, Tried},
+};
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    members: Vec<Member>,
+    free: Vec<u32>,
+    /// By order, lowest first.
+    tiers: Vec<Tier>,
+    rng: Rng,
+    /// The share of the members that may be out for soft reasons, of 1.
+    max_ejected: f32,
+    /// No member's time is up before this.
+    next_due: Option<Instant>,
+    /// Members that are live.
+    live: usize,
+    /// Members that are in.
+    ready: usize,
+    ramping: usize,
+    next_serial: u64,
+}
+
+#[derive(Debug)]
+struct Tier {
+    order: Option<i32>,
+    queue: Queue,
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(super) deployment: Deployment,
+    pub(super) identity: usize,
+    /// Tells it from an earlier member at the same index.
+    serial: u64,
+    pub(super) in_flight: u32,
+    /// A number a strategy keeps for it.
+    pub(super) note: f64,
+    pub(super) tier: usize,
+    slots: Range<u32>,
+    health: InOrOut,
+    pub(super) is_in: bool,
+    pub(super) ramp: Option<Ramp>,
+    /// Picks must ask the health for a trial's place.
+    probing: bool,
+    epoch: u64,
+    /// When to look at its health again.
+    due: Option<Instant>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    Live,
+    /// Takes no request any more; goes with its last one.
+    Draining,
+    /// Its place is free for another.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum InOrOut {
+    In,
+    /// Cooling, but kept in: too many others are out already.
+    KeptIn,
+    Out {
+        due: Option<Instant>,
+        why: Refusal,
+    },
+}
+
+impl Member {
+    fn is_live(&self) -> bool {
+        self.stage == Stage::Live
+    }
+
+    fn is_full(&self) -> bool {
+        self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
+    }
+
+    /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over
+    /// a member's slots, so their levels follow from the count alone.
+    fn slot(&self) -> Option<u32> {
+        let next = self.in_flight.checked_rem(self.slots.len() as u32)?;
+        Some(self.slots.start + next)
+    }
+}
+
+impl InOrOut {
+    const fn is_soft_out(self) -> bool {
+        matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
+    }
+}
+
+/// Which member a lease is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) index: u32,
+    serial: u64,
+}
+
+impl Key {
+    pub(crate) const fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
+/// What a pick is asked for.
+pub(crate) struct Wish<'a> {
+    pub(crate) now: Instant,
+    pub(crate) tried: &'a Tried,
+    /// Rather none than one that was tried or is out.
+    pub(crate) strict: bool,
+    /// Another group can take the request if this one does not.
+    pub(crate) elsewhere: bool,
+    pub(crate) demand: Option<&'a Demand>,
+}
+
+/// A pick, its place taken.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) key: Key,
+    pub(crate) deployment: Deployment,
+    pub(crate) admission: Admission,
+    pub(crate) probe: Option<Probe>,
+    /// Another member, not tried yet, was in.
+    pub(crate) spare: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(rng: Rng, max_ejected: f32) -> Self {
+        Self {
+            members: Vec::new(),
+            free: Vec::new(),
+            tiers: Vec::new(),
+            rng,
+            max_ejected,
+            next_due: None,
+            live: 0,
+            ready: 0,
+            ramping: 0,
+            next_serial: 0,
+        }
+    }
+
+    pub(crate) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        self.live().map(|member| &member.deployment)
+    }
+
+    /// The member with this id that is not draining.
+    pub(crate) fn find(&self, id: &str) -> Option<Key> {
+        let is = |member: &Member| member.is_live() && member.deployment.id() == id;
+        let index = self.members.iter().position(is)?;
+        Some(Key { index: index as u32, serial: self.members[index].serial })
+    }
+
+    /// Adds a member, out until the next [`rebuild`](Self::rebuild).
+    pub(crate) fn add(&mut self, deployment: Deployment) -> Key {
+        self.next_serial += 1;
+        let serial = self.next_serial;
+        let member = Member {
+            identity: deployment.identity(),
+            deployment,
+            serial,
+            in_flight: 0,
+            note: 0.0,
+            tier: 0,
+            slots: 0..0,
+            health: InOrOut::In,
+            is_in: false,
+            ramp: None,
+            probing: false,
+            epoch: 0,
+            due: None,
+            stage: Stage::Live,
+        };
+        let index = if let Some(index) = self.free.pop() {
+            self.members[index as usize] = member;
+            index
+        } else {
+            self.members.push(member);
+            self.members.len() as u32 - 1
+        };
+        Key { index, serial }
+    }
+
+    /// Gives a member another handle to the same vitals: its attributes change with the next [`rebuild`](Self::rebuild),
+    /// its leases go on.
+    pub(crate) fn update(&mut self, key: Key, deployment: Deployment) {
+        if let Some(member) = self.member_mut(key) {
+            member.deployment = deployment;
+        }
+    }
+
+    /// The deployment of a member.
+    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
+        self.members
+            .get(key.index as usize)
+            .filter(|member| member.serial == key.serial)
+            .map(|m| &m.deployment)
+    }
+
+    /// Takes a member away at once; its leases stay valid and no longer matter here.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Deployment> {
+        let member = self.member_mut(key)?;
+        member.stage = Stage::Gone;
+        let deployment = member.deployment.clone();
+        self.place(key.index as usize);
+        self.free.push(key.index);
+        Some(deployment)
+    }
+
+    /// Takes a member out for good, to be removed when nothing is in flight on it. True if nothing is already.
+    pub(crate) fn drain(&mut self, key: Key) -> bool {
+        let Some(member) = self.member_mut(key) else { return true };
+        member.stage = Stage::Draining;
+        let idle = member.in_flight == 0;
+        self.place(key.index as usize);
+        idle
+    }
+
+    /// Lays out tiers and slots anew after members came, went or changed.
+    pub(crate) fn rebuild(&mut self, now: Instant) {
+        let Self { members, tiers, .. } = self;
+        let live = members.iter().filter(|member| member.is_live());
+        let mut sorted: Vec<_> = live.map(|member| member.deployment.get_order()).collect();
+        // Without an order comes after every order.
+        sorted.sort_unstable_by_key(|order| (order.is_none(), *order));
+        sorted.dedup();
+        *tiers = sorted.into_iter().map(|order| Tier { order, queue: Queue::default() }).collect();
+        for (index, tier) in tiers.iter_mut().enumerate() {
+            let of_tier =
+                |member: &Member| member.is_live() && member.deployment.get_order() == tier.order;
+            let weights: Vec<u32> =
+                members.iter().filter(|m| of_tier(m)).map(|m| m.deployment.get_weight()).collect();
+            let counts = slots(&weights);
+            let owners = members.iter_mut().enumerate().filter(|(_, member)| of_tier(member));
+            for ((owner, member), count) in owners.zip(counts) {
+                let levels = (0..count).map(|slot| (member.in_flight + count - 1 - slot) / count);
+                let first = tier.queue.slots();
+                levels.for_each(|level| tier.queue.add(owner as u32, level));
+                member.slots = first..tier.queue.slots();
+                member.tier = index;
+                member.is_in = false;
+            }
+        }
+        self.live = self.live().count();
+        self.ready = 0;
+        for index in 0..self.members.len() {
+            self.place(index);
+        }
+        for index in 0..self.members.len() {
+            self.refresh(index, now);
+        }
+    }
+
+    /// Reads a member's health anew.
+    pub(crate) fn changed(&mut self, serial: u64, now: Instant) {
+        let is = |member: &Member| member.is_live() && member.serial == serial;
+        if let Some(index) = self.members.iter().position(is) {
+            self.refresh(index, now);
+        }
+    }
+
+    /// Picks a member and takes a place on it, or says why none can be picked.
+    pub(crate) fn pick(
+        &mut self,
+        strategy: &(impl Strategy + ?Sized),
+        wish: &Wish<'_>,
+    ) -> Result<Picked, Refused> {
+        if self.next_due.is_some_and(|due| due <= wish.now) {
+            self.wake(wish.now);
+        }
+        loop {
+            let Some(index) = self.choose(strategy, wish) else { break };
+            if let Some((admission, probe)) = self.admit(index, wish.now) {
+                return Ok(self.take(index, admission, probe, wish));
+            }
+        }
+        match self.forced(wish) {
+            Some(index) => {
+                let admission = self.members[index].deployment.health().force(wish.now);
+                Ok(self.take(index, admission, None, wish))
+            }
+            None => Err(self.refusal(wish.now)),
+        }
+    }
+
+    /// Gives a place back. The member, if it was draining and this was its last request.
+    pub(crate) fn release(&mut self, key: Key) -> Option<Key> {
+        let member = self.member_mut(key)?;
+        member.in_flight = member.in_flight.saturating_sub(1);
+        if member.stage != Stage::Live {
+            return (member.stage == Stage::Draining && member.in_flight == 0).then_some(key);
+        }
+        let (tier, slot) = (member.tier, member.slot());
+        if let Some(slot) = slot {
+            self.tiers[tier].queue.lower(slot);
+        }
+        self.place(key.index as usize);
+        None
+    }
+
+    fn choose(&mut self, strategy: &(impl Strategy + ?Sized), wish: &Wish<'_>) -> Option<usize> {
+        let fresh = Filter {
+            tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
+            roll: None,
+            now: wish.now,
+        };
+        if self.ramping > 0 {
+            let roll = Some(self.rng.f32());
+            let thinned = Filter { roll, ..fresh };
+            if let Some(index) = self.ask(strategy, wish, thinned) {
+                return Some(index);
+            }
+        }
+        let chosen = self.ask(strategy, wish, fresh);
+        if chosen.is_some() || fresh.tried.is_none() || wish.strict {
+            return chosen;
+        }
+        self.ask(strategy, wish, Filter { tried: None, ..fresh })
+    }
+
+    fn ask(
+        &mut self,
+        strategy: &(impl Strategy + ?Sized),
+        wish: &Wish<'_>,
+        filter: Filter<'_>,
+    ) -> Option<usize> {
+        let Self { members, tiers, rng, .. } = self;
+        tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
+            |(tier, Tier { queue, .. })| {
+                let mut candidates =
+                    Candidates { members, queue, tier, rng, filter, demand: wish.demand };
+                let choice = strategy.pick(&mut candidates)?;
+                candidates.holds(choice).then_some(choice.index())
+            },
+        )
+    }
+
+    /// Lets a request through to a member that is in; none if that turned out to be no longer so.
+    fn admit(&mut self, index: usize, now: Instant) -> Option<(Admission, Option<Probe>)> {
+        let member = &self.members[index];
+        if !member.probing {
+            return Some((Admission { epoch: member.epoch, probe: false }, None));
+        }
+        let admitted = member.deployment.health().admit(&member.deployment, now);
+        self.refresh(index, now);
+        admitted.ok()
+    }
+
+    fn take(
+        &mut self,
+        index: usize,
+        admission: Admission,
+        probe: Option<Probe>,
+        wish: &Wish<'_>,
+    ) -> Picked {
+        let spare = self.has_spare(index, wish.tried);
+        let member = &mut self.members[index];
+        let slot = member.slot();
+        member.in_flight += 1;
+        member.deployment.occupy();
+        let (tier, serial, deployment) = (member.tier, member.serial, member.deployment.clone());
+        if let Some(slot) = slot {
+            self.tiers[tier].queue.raise(slot);
+        }
+        self.place(index);
+        Picked { key: Key { index: index as u32, serial }, deployment, admission, probe, spare }
+    }
+
+    fn has_spare(&self, picked: usize, tried: &Tried) -> bool {
+        let others = self.ready - usize::from(self.members[picked].is_in);
+        if others == 0 || tried.is_empty() {
+            return others > 0;
+        }
+        let mut all = self.members.iter().enumerate();
+        all.any(|(index, member)| {
+            index != picked && member.is_in && !tried.contains(member.identity)
+        })
+    }
+
+    /// The fleet rules' last resort: when nothing is in, a member that is out for soft reasons, one whose time is up,
+    /// or the only one there is, is asked all the same, so that the caller sees its real answer. Not when another group
+    /// can answer.
+    fn forced(&mut self, wish: &Wish<'_>) -> Option<usize> {
+        if wish.elsewhere || wish.strict {
+            return None;
+        }
+        let lone = self.live == 1;
+        let may = |member: &Member| match member.health {
+            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
+                soft || (lone && kind.is_some())
+            }
+            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
+            _ => false,
+        };
+        let mut least = None;
+        let mut ties = 0;
+        for (index, member) in self.members.iter().enumerate() {
+            if !member.is_live() || member.is_full() || member.slots.is_empty() || !may(member) {
+                continue;
+            }
+            let load = (wish.tried.contains(member.identity), member.in_flight);
+            match least {
+                Some((best, _)) if load > best => continue,
+                Some((best, _)) if load == best => ties += 1,
+                _ => ties = 1,
+            }
+            if self.rng.usize(0..ties) == 0 {
+                least = Some((load, index));
+            }
+        }
+        least.map(|(_, index)| index)
+    }
+
+    fn refusal(&self, now: Instant) -> Refused {
+        let out = |member: &Member| match member.health {
+            InOrOut::Out { due: Some(due), why } => Some((due, why)),
+            _ => None,
+        };
+        if self.live == 0 {
+            return Refused::new(RefusedReason::Empty);
+        }
+        if self.live().any(|member| !matches!(member.health, InOrOut::Out { .. })) {
+            return Refused::new(RefusedReason::Full);
+        }
+        match self.live().filter_map(out).min_by_key(|(due, _)| *due) {
+            None => Refused::new(RefusedReason::Paused),
+            Some((due, why)) => {
+                let cause = if let Refusal::Cooling { kind, .. } = why { kind } else { None };
+                let wait = due.saturating_duration_since(now);
+                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(cause)
+            }
+        }
+    }
+
+    /// Looks again at every member whose time is up.
+    fn wake(&mut self, now: Instant) {
+        self.next_due = None;
+        for index in 0..self.members.len() {
+            match self.members[index].due {
+                Some(due) if due <= now => self.refresh(index, now),
+                Some(due) => self.look_at(due),
+                None => {}
+            }
+        }
+    }
+
+    fn look_at(&mut self, due: Instant) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
+
+    fn refresh(&mut self, index: usize, now: Instant) {
+        let member = &self.members[index];
+        if !member.is_live() {
+            return;
+        }
+        let before = member.health;
+        let (standing, epoch) = member.deployment.health().standing(now);
+        let (health, ramp) = match standing {
+            Standing::In { ramp } => (InOrOut::In, ramp),
+            Standing::Probing => (InOrOut::In, None),
+            Standing::Out { due, why } => {
+                let out = InOrOut::Out { due, why };
+                let stays = out.is_soft_out() && !before.is_soft_out() && !self.may_eject(index);
+                (if stays { InOrOut::KeptIn } else { out }, None)
+            }
+        };
+        let member = &mut self.members[index];
+        member.health = health;
+        member.epoch = epoch;
+        member.probing = standing == Standing::Probing;
+        let ramped = std::mem::replace(&mut member.ramp, ramp).is_some();
+        self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
+        member.due = match standing {
+            Standing::Out { due, .. } => due,
+            Standing::In { ramp } => ramp.map(|ramp| ramp.since + ramp.length),
+            Standing::Probing => None,
+        };
+        if let Some(due) = member.due {
+            self.look_at(due);
+        }
+        self.place(index);
+        if before.is_soft_out() && !health.is_soft_out() {
+            self.eject_one_kept_in(now);
+        }
+    }
+
+    /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
+    /// several never. A lone member goes out; the last resort of the pick is made for it.
+    fn may_eject(&self, index: usize) -> bool {
+        if self.live == 1 {
+            return true;
+        }
+        let serial = self.members[index].serial;
+        let others = || self.live().filter(|member| member.serial != serial);
+        let out = others().filter(|member| member.health.is_soft_out()).count();
+        let allowed = ((self.live as f32 * self.max_ejected) as usize).max(1);
+        out < allowed && others().any(|member| !matches!(member.health, InOrOut::Out { .. }))
+    }
+
+    fn eject_one_kept_in(&mut self, now: Instant) {
+        let kept = |member: &Member| member.is_live() && member.health == InOrOut::KeptIn;
+        if let Some(index) = self.members.iter().position(kept) {
+            self.refresh(index, now);
+        }
+    }
+
+    /// Makes a member's place in its queue what its health and load say.
+    fn place(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        let healthy = !matches!(member.health, InOrOut::Out { .. });
+        let should = member.is_live() && healthy && !member.is_full() && !member.slots.is_empty();
+        if should == member.is_in {
+            return;
+        }
+        member.is_in = should;
+        let queue = &mut self.tiers[member.tier].queue;
+        if should {
+            self.ready += 1;
+            member.slots.clone().for_each(|slot| queue.put_in(slot));
+        } else {
+            self.ready -= 1;
+            member.slots.clone().for_each(|slot| queue.take_out(slot));
+        }
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.is_live())
+    }
+
+    fn member_mut(&mut self, key: Key) -> Option<&mut Member> {
+        self.members.get_mut(key.index as usize).filter(|member| member.serial == key.serial)
+    }
+}

@@ -1,0 +1,92 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    future::ResponseFuture,
+    group::{Group, Lease},
+    layer::Options,
+    members::Members,
+    strategy::Strategy,
+};
+use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
+
+/// The response body of a [`Balance`]: holds the place on the deployment until it ends or is dropped.
+pub type ResponseBody<B> = WatchedBody<B, Lease>;
+
+/// Sends each request to one of its members, see the [module](super).
+///
+/// A cheap handle: clones share the members and what is in flight.
+pub struct Balance<S, P> {
+    group: Arc<Group<S, P>>,
+}
+
+impl<S, P> Balance<S, P>
+where
+    S: Send + Sync + 'static,
+    P: Strategy,
+{
+    /// Balances over `members` by `strategy`. Of two members with the same id the later one stays.
+    pub fn new(strategy: P, members: impl IntoIterator<Item = (Deployment, S)>) -> Self {
+        Self::with_options(strategy, members, Options::default())
+    }
+
+    pub(super) fn with_options(
+        strategy: P,
+        members: impl IntoIterator<Item = (Deployment, S)>,
+        options: Options,
+    ) -> Self {
+        let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let group = Group::new(strategy, rng, options.max_ejected);
+        group.insert(members);
+        Self { group }
+    }
+
+    /// The members, to look at and to change while the balance runs.
+    #[must_use]
+    pub fn members(&self) -> Members<S, P> {
+        Members::new(Arc::clone(&self.group))
+    }
+}
+
+impl<S, P, B, R> Service<Request<B>> for Balance<S, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    P: Strategy,
+    R: Body,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = Error;
+    type Future = ResponseFuture<S, P, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture::new(Arc::clone(&self.group), request)
+    }
+}
+
+impl<S, P> Clone for Balance<S, P> {
+    fn clone(&self) -> Self {
+        Self { group: Arc::clone(&self.group) }
+    }
+}
+
+impl<S, P> fmt::Debug for Balance<S, P>
+where
+    S: Send + Sync + 'static,
+    P: Strategy,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balance").field("members", &self.members()).finish_non_exhaustive()
+    }
+}

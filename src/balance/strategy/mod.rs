@@ -1,0 +1,49 @@
+//! Which of the candidates gets a request.
+
+use std::sync::Arc;
+
+use super::candidates::{Candidates, Choice};
+
+mod least_busy;
+mod round_robin;
+mod weighted_shuffle;
+
+pub use self::least_busy::LeastBusy;
+pub use self::round_robin::RoundRobin;
+pub use self::weighted_shuffle::WeightedShuffle;
+
+/// Chooses among the deployments that can take a request.
+///
+/// Health, limits, `order` and what was tried already are dealt with before; a strategy only says which of the
+/// [`Candidates`] it likes best. It runs under the lock of its group, in one step with taking the place, so that its
+/// choice is exact: it must be quick, and must not call the balance it serves.
+///
+/// ```
+/// use tower_fleet::balance::{Candidates, Choice, Strategy};
+///
+/// /// Fills one deployment up before it uses the next.
+/// #[derive(Debug)]
+/// struct Pack;
+///
+/// impl Strategy for Pack {
+///     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+///         Some(candidates.iter().max_by_key(|one| one.in_flight())?.choose())
+///     }
+/// }
+/// ```
+pub trait Strategy: Send + Sync + 'static {
+    /// The choice; none to leave the request to the candidates of the next `order`, or, if there are none, refused.
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice>;
+}
+
+impl<S: Strategy + ?Sized> Strategy for Arc<S> {
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        (**self).pick(candidates)
+    }
+}
+
+impl<S: Strategy + ?Sized> Strategy for Box<S> {
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        (**self).pick(candidates)
+    }
+}

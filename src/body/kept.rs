@@ -1,0 +1,166 @@
+//! A response body that can be read ahead, so that a failed response can be kept without holding what it came from.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// The body of a response that may have been kept while another attempt was made.
+    ///
+    /// A kept body is read ahead into memory, up to 64 KiB, so that the connection and the place on the deployment are
+    /// free again; what is longer waits to be read. Nothing is lost or changed.
+    pub struct KeptBody<B>
+    where
+        B: Body,
+    {
+        #[pin]
+        inner: Inner<B>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum Inner<B>
+    where
+        B: Body,
+    {
+        Live { #[pin] body: B },
+        Kept { kept: Kept<B> },
+    }
+}
+
+struct Kept<B: Body> {
+    /// None once it has ended.
+    rest: Option<Pin<Box<B>>>,
+    frames: VecDeque<Frame<B::Data>>,
+    size: usize,
+    error: Option<B::Error>,
+}
+
+/// As much of a response is read ahead; error bodies are rarely longer.
+const LIMIT: usize = 64 * 1024;
+
+impl<B: Body> KeptBody<B> {
+    pub(crate) const fn new(body: B) -> Self {
+        Self { inner: Inner::Live { body } }
+    }
+
+    /// Boxes the body, so that it can be read ahead and still be moved.
+    pub(crate) fn keep(body: B) -> Self {
+        let rest = Some(Box::pin(body));
+        Self {
+            inner: Inner::Kept {
+                kept: Kept { rest, frames: VecDeque::new(), size: 0, error: None },
+            },
+        }
+    }
+
+    /// Reads ahead what has come of a kept body. Never ready before its end, its error or the limit.
+    pub(crate) fn poll_keep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.inner {
+            Inner::Kept { kept } => kept.poll_ahead(cx),
+            Inner::Live { .. } => Poll::Ready(()),
+        }
+    }
+}
+
+impl<B: Body> Kept<B> {
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(rest) = &mut self.rest
+            && self.size < LIMIT
+        {
+            match ready!(rest.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    self.size += frame.data_ref().map_or(0, Buf::remaining);
+                    self.frames.push_back(frame);
+                    self.rest.take_if(|rest| rest.is_end_stream());
+                }
+                Some(Err(error)) => {
+                    self.error = Some(error);
+                    self.rest = None;
+                }
+                None => self.rest = None,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        if let Some(frame) = self.frames.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match &mut self.rest {
+            Some(rest) => rest.as_mut().poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let kept: usize = self.frames.iter().filter_map(Frame::data_ref).map(Buf::remaining).sum();
+        let rest = match &self.rest {
+            // What is missing before an error has no size.
+            _ if self.error.is_some() => SizeHint::default(),
+            Some(rest) => rest.size_hint(),
+            None => SizeHint::with_exact(0),
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(kept as u64 + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(kept as u64 + upper);
+        }
+        hint
+    }
+}
+
+impl<B: Body> Body for KeptBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match self.project().inner.project() {
+            Projected::Live { body } => body.poll_frame(cx),
+            Projected::Kept { kept } => kept.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Live { body } => body.is_end_stream(),
+            Inner::Kept { kept } => {
+                let ended = kept.rest.as_ref().is_none_or(|rest| rest.is_end_stream());
+                ended && kept.frames.is_empty() && kept.error.is_none()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Live { body } => body.size_hint(),
+            Inner::Kept { kept } => kept.size_hint(),
+        }
+    }
+}
+
+impl<B: Body> fmt::Debug for KeptBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptBody")
+            .field("kept", &matches!(self.inner, Inner::Kept { .. }))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! A fleet described in the YAML of a LiteLLM proxy.
+//!
+//! [`Config`] reads such a file into plain values and builds nothing. What it promises:
+//!
+//! - **Nothing is silently ignored.** A key that has no effect here is a
+//!   [warning](Config::warnings): mistyped, unknown, or LiteLLM's but not honoured yet. So is a
+//!   fallback to a group that is not there.
+//! - **All mistakes are told at once**, each with its line, its place, what was found and what was
+//!   expected.
+//! - **No secret is shown**, neither in `Debug` nor in an error or a warning, which quote no value
+//!   from the environment either.
+//!
+//! ```
+//! use tower_fleet::config::{Config, RoutingStrategy};
+//!
+//! let yaml = r#"
+//! model_list:
+//!   - model_name: chat
+//!     litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_KEY, weight: 3}
+//!   - model_name: chat
+//!     litellm_params: {model: Qwen/Qwen3-8B, api_base: "http://gpu-1:8000/v1", wieght: 1}
+//! router_settings:
+//!   routing_strategy: least-busy
+//! "#;
+//! let environment = |name: &str| (name == "OPENAI_KEY").then(|| "sk-1".to_owned());
+//! let config = Config::from_yaml_with(yaml, environment)?;
+//!
+//! assert_eq!(config.router.routing_strategy, RoutingStrategy::LeastBusy);
+//! assert_eq!(config.deployments[0].id, "chat/1");
+//! assert_eq!(config.deployments[0].api_base, "https://api.openai.com/v1");
+//! assert_eq!(
+//!     config.warnings[0].to_string(),
+//!     "line 6: model_list[1].litellm_params.wieght: unknown key; did you mean `weight`?",
+//! );
+//! # Ok::<_, tower_fleet::config::ConfigError>(())
+//! ```
+//!
+//! # Values
+//!
+//! The YAML is read as Python does for LiteLLM: `<<` merges, `100_000` is a number, `True` and
+//! `yes` are booleans, null is as if the key were not there. Only a key given twice is an error,
+//! where Python drops the first. Times are seconds, whole or not. A text `os.environ/NAME` stands
+//! for the environment variable `NAME`, also where a number is expected; one that is not set is an
+//! error, if the key is one that is read.
+
+mod deployment;
+mod field;
+mod keys;
+mod names;
+mod problem;
+mod provider;
+mod read;
+mod router;
+mod secret;
+mod suggest;
+mod upstream;
+mod value;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path};
+
+pub use self::{
+    deployment::DeploymentConfig,
+    problem::{ConfigError, Problem},
+    router::{Alias, Fallback, RouterSettings, RoutingStrategy},
+    secret::Secret,
+    weights::weights,
+};
+use self::{
+    field::Field,
+    names::Names,
+    read::{Reader, Section},
+};
+
+/// A fleet as a configuration file describes it; the [module](self) says how it is read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The deployments, in the order of the file; at least one.
+    pub deployments: Vec<DeploymentConfig>,
+    /// What holds for every group.
+    pub router: RouterSettings,
+    /// What the file says to no effect. Show them to whoever wrote it.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads a configuration, with the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_yaml_with(text, |name| std::env::var(name).ok())
+    }
+
+    /// Reads a configuration, with `environment` in place of this process's.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Syntax`] or [`ConfigError::Invalid`].
+    pub fn from_yaml_with(
+        text: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let tree = value::parse(text)?;
+        let reader = Reader::new(&environment);
+        let mut root = Field::root(reader.top(), tree).section();
+        let deployments = deployment::read_list(&mut root);
+        let router = router::read(&mut root, Names::of(&deployments));
+        warn_of_open_doors(&mut root);
+        root.finish(keys::TOP_LEVEL);
+        let (errors, warnings) = reader.finish();
+        if errors.is_empty() {
+            Ok(Self { deployments, router, warnings })
+        } else {
+            Err(ConfigError::Invalid { errors, warnings })
+        }
+    }
+
+    /// Reads a configuration file, with the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Read`] when the file cannot be read as UTF-8 text, and those of
+    /// [`from_yaml`](Self::from_yaml).
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        match fs::read_to_string(path) {
+            Ok(text) => Self::from_yaml(&text),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+}
+
+/// `general_settings` is for LiteLLM's server, but whoever keeps callers out with it must not
+/// believe that it does so here.
+fn warn_of_open_doors(root: &mut Section<'_>) {
+    let Some(field) = root.take("general_settings") else { return };
+    let settings = field.section();
+    settings.at.warn("known to LiteLLM, not honoured yet");
+    for key in keys::ACCESS_CONTROL {
+        if settings.has(key) {
+            settings
+                .at_of(key)
+                .warn("NOT ENFORCED: whoever reaches the gateway can use every key of this file");
+        }
+    }
+}

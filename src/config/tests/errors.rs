@@ -1,0 +1,245 @@
+use super::{params, read, with};
+use crate::config::ConfigError;
+
+/// What is said of `text`, but for warnings and the line numbers, which are those of the YAML above
+/// each test.
+#[track_caller]
+fn errors(text: &str) -> Vec<String> {
+    match read(text) {
+        Err(ConfigError::Invalid { errors, .. }) => {
+            errors.iter().map(|error| format!("{}: {}", error.place, error.message)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn error(text: &str) -> String {
+    let errors = errors(text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().unwrap()
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line_and_a_mistyped_key_beside_it() {
+    let shown = read(
+        "model_list:
+  - modle_name: chat
+    litellm_params:
+      model: openai/gpt-4o
+      weight: heavy
+      timeout: 0
+  - model_name: chat
+    litellm_params: {model: azure/gpt, api_key: os.environ/NOWHERE}
+router_settings:
+  routing_strategy: fastest
+  num_retries: -1
+",
+    )
+    .unwrap_err()
+    .to_string();
+    let expected = "\
+line 2: model_list[0].model_name: missing: the name by which requests ask for the model
+line 5: model_list[0].litellm_params.weight: expected a number of at least 0, found \"heavy\"
+line 6: model_list[0].litellm_params.timeout: expected a number of seconds greater than 0, found 0
+line 8: model_list[1].litellm_params.api_key: environment variable NOWHERE is not set
+line 8: model_list[1].litellm_params.api_base: missing: `azure` has an API of its own, so say where its API in OpenAI's shape is
+line 10: router_settings.routing_strategy: expected one of `simple-shuffle`, `least-busy`, `round-robin`, `latency-based-routing`, `cost-based-routing`, `usage-based-routing`, `usage-based-routing-v2`, `provider-budget-routing`, found \"fastest\"
+line 11: router_settings.num_retries: expected a whole number of at least 0, found -1
+warning: line 2: model_list[0].modle_name: unknown key; did you mean `model_name`?";
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_syntax_error_has_line_and_column_and_quotes_nothing() {
+    let shown = |text: &str| read(text).unwrap_err().to_string();
+    assert_eq!(shown("a: 1\nkey: \"sk-x"), "line 2, column 6: not valid YAML: unclosed quote");
+    assert_eq!(
+        shown("a: 1\nb: 1\na: 2"),
+        "line 3, column 1: not valid YAML: duplicate mapping key `a` is not allowed here"
+    );
+    assert_eq!(
+        shown("a: 1\n---\nb: 1"),
+        "line 3, column 1: not valid YAML: only single YAML document expected but multiple found"
+    );
+}
+
+#[test]
+fn there_must_be_a_deployment() {
+    assert_eq!(error(""), "model_list: missing: a list of deployments");
+    assert_eq!(error("model_list: []"), "model_list: expected at least one deployment");
+    assert_eq!(error("model_list: {}"), "model_list: expected a list of deployments, found a map");
+    assert_eq!(
+        errors("- 1"),
+        [": expected a map, found a list", "model_list: missing: a list of deployments"]
+    );
+    assert_eq!(
+        read("1").unwrap_err().to_string().lines().next(),
+        Some("line 1: expected a map, found 1")
+    );
+    assert_eq!(errors("model_list: [chat]")[0], "model_list[0]: expected a map, found a text");
+}
+
+#[test]
+fn a_deployment_needs_a_model() {
+    let model = |model: &str| {
+        error(&format!("model_list: [{{model_name: c, litellm_params: {{model: {model}}}}}]"))
+    };
+    let at = "model_list[0].litellm_params";
+    assert_eq!(model("''"), format!("{at}.model: expected a text, found \"\""));
+    assert_eq!(model("[a]"), format!("{at}.model: expected a text, found a list"));
+    assert_eq!(
+        model("openai/"),
+        format!("{at}.model: expected a model after the provider, found \"openai/\"")
+    );
+    assert_eq!(
+        error("model_list: [{model_name: c}]"),
+        format!("{at}.model: missing: the model's name upstream, such as `openai/gpt-4o`")
+    );
+    assert_eq!(
+        model("meta-llama/Llama-3"),
+        format!(
+            "{at}.api_base: missing: \"meta-llama/Llama-3\" does not begin with a known provider, so say where its \
+             API in OpenAI's shape is"
+        )
+    );
+    assert_eq!(
+        model("hosted_vllm/x"),
+        format!(
+            "{at}.api_base: missing: `hosted_vllm` has no address of its own, so say where its API in OpenAI's shape is"
+        )
+    );
+}
+
+#[test]
+fn an_address_is_absolute_and_plain() {
+    let base = |base: &str| error(&params(&format!("api_base: '{base}'")));
+    for wrong in
+        ["host", "/v1", "ftp://host", "http://", "http://host:99999", "https://host:", "http://a b"]
+    {
+        let expected = "model_list[0].litellm_params.api_base: expected an absolute address such as `https://host/v1`";
+        assert_eq!(base(wrong), format!("{expected}, found {wrong:?}"));
+    }
+    for secretive in ["https://me:pass@host", "https://host/?key=sk-1", "https://host/#here"] {
+        let expected = "expected an address without credentials, query or fragment";
+        assert_eq!(base(secretive), format!("model_list[0].litellm_params.api_base: {expected}"));
+    }
+}
+
+#[test]
+fn a_number_is_a_number_of_its_kind() {
+    for (given, message) in [
+        ("weight: -1", "weight: expected a number of at least 0, found -1"),
+        ("weight: .nan", "weight: expected a number of at least 0, found NaN"),
+        ("weight: .inf", "weight: expected a number of at least 0, found inf"),
+        ("weight: true", "weight: expected a number of at least 0, found true"),
+        ("weight: [1]", "weight: expected a number of at least 0, found a list"),
+        ("rpm: 1.5", "rpm: expected a whole number of at least 0, found 1.5"),
+        ("tpm: {a: 1}", "tpm: expected a whole number of at least 0, found a map"),
+        ("timeout: 1e-12", "timeout: expected a number of seconds greater than 0, found 1e-12"),
+        ("order: first", "order: expected a whole number, found \"first\""),
+        ("timeout: 1e300", "timeout: expected a number of seconds greater than 0, found 1e300"),
+        (
+            "max_parallel_requests: 99999999999",
+            "max_parallel_requests: expected a whole number of at least 0, found 99999999999",
+        ),
+    ] {
+        assert_eq!(error(&params(given)), format!("model_list[0].litellm_params.{message}"));
+    }
+}
+
+#[test]
+fn no_secret_and_no_variable_is_quoted() {
+    let at = "model_list[0].litellm_params";
+    assert_eq!(
+        error(&params("api_key: {sk-secret: sk-secret}")),
+        format!("{at}.api_key: expected a text")
+    );
+    assert_eq!(
+        error(&params("api_key: 'sk-sécret'")),
+        format!("{at}.api_key: expected visible ASCII characters only, as it is sent in a header")
+    );
+    assert_eq!(
+        error("model_list: [{model_name: c, litellm_params: {model: os.environ/SECRET_PATH}}]"),
+        format!(
+            "{at}.api_base: missing: the value of environment variable SECRET_PATH does not begin \
+             with a known provider, so say where its API in OpenAI's shape is"
+        )
+    );
+    assert_eq!(
+        error(&params("weight: os.environ/OPENAI_API_KEY")),
+        format!(
+            "{at}.weight: expected a number of at least 0, found the value of environment variable OPENAI_API_KEY"
+        )
+    );
+}
+
+#[test]
+fn an_id_is_given_once() {
+    let text = "model_list:
+        - {model_name: a, litellm_params: {model: gpt-4o}, model_info: {id: 7}}
+        - {model_name: b, litellm_params: {model: gpt-4o, weight: x}, model_info: {id: '7'}}";
+    assert_eq!(
+        errors(text),
+        [
+            "model_list[1].model_info.id: \"7\" is already the id of model_list[0]",
+            "model_list[1].litellm_params.weight: expected a number of at least 0, found \"x\"",
+        ]
+    );
+}
+
+#[test]
+fn the_routers_settings_have_their_shapes() {
+    for (given, message) in [
+        ("disable_cooldowns: maybe", "disable_cooldowns: expected true or false, found \"maybe\""),
+        (
+            "cooldown_time: -1",
+            "cooldown_time: expected a number of seconds of at least 0, found -1",
+        ),
+        (
+            "retry_after: soon",
+            "retry_after: expected a number of seconds of at least 0, found \"soon\"",
+        ),
+        ("timeout: 0", "timeout: expected a number of seconds greater than 0, found 0"),
+        ("max_fallbacks: x", "max_fallbacks: expected a whole number of at least 0, found \"x\""),
+        (
+            "fallbacks: chat",
+            "fallbacks: expected a list of maps from a group to its fallbacks, found a text",
+        ),
+        (
+            "fallbacks: [chat]",
+            "fallbacks[0]: expected a map from a group to its fallbacks, found a text",
+        ),
+        ("fallbacks: [{chat: []}]", "fallbacks[0].chat: expected at least one group"),
+        (
+            "fallbacks: {chat: [[a]]}",
+            "fallbacks.chat[0]: expected the name of a group, found a list",
+        ),
+        (
+            "default_fallbacks: {a: b}",
+            "default_fallbacks: expected the name of a group, found a map",
+        ),
+        (
+            "model_group_alias: [a]",
+            "model_group_alias: expected a map from an alias to a group, found a list",
+        ),
+        (
+            "model_group_alias: {a: [b]}",
+            "model_group_alias.a: expected the name of a group, found a list",
+        ),
+        (
+            "model_group_alias: {a: {hidden: true}}",
+            "model_group_alias.a.model: missing: the name of a group",
+        ),
+    ] {
+        assert_eq!(
+            error(&with(&format!("router_settings: {{{given}}}"))),
+            format!("router_settings.{message}")
+        );
+    }
+    assert_eq!(error(&with("router_settings: 1")), "router_settings: expected a map, found 1");
+    assert_eq!(
+        error(&with("litellm_settings: {request_timeout: x}")),
+        "litellm_settings.request_timeout: expected a number of seconds greater than 0, found \"x\""
+    );
+}

@@ -1,0 +1,145 @@
+use super::{params, valid, with};
+use crate::config::RoutingStrategy;
+
+fn warnings(text: &str) -> Vec<String> {
+    valid(text)
+        .warnings
+        .iter()
+        .map(|warning| format!("{}: {}", warning.place, warning.message))
+        .collect()
+}
+
+#[test]
+fn a_key_without_effect_is_named_at_every_level() {
+    let text = "
+model_list:
+  - model_name: chat
+    litellm_params: {model: gpt-4o, rmp: 5, temperature: 0.2, aws_region_name: eu, colour: red}
+    model_info: {idd: x, base_model: y}
+    litellm_parms: {}
+router_settings: {num_retires: 3, allowed_fails_policy: {}, redis_host: r}
+litellm_settings: {default_fallback: [a], default_team_params: {}, cashe: true}
+enviroment_variables: {}
+environment_variables: {A: b}
+";
+    assert_eq!(
+        warnings(text),
+        [
+            "model_list[0].litellm_params.rmp: unknown key; did you mean `rpm`?",
+            "model_list[0].litellm_params.temperature: known to LiteLLM, not honoured yet",
+            "model_list[0].litellm_params.aws_region_name: known to LiteLLM, not honoured yet",
+            "model_list[0].litellm_params.colour: unknown key",
+            "model_list[0].model_info.idd: unknown key; did you mean `id`?",
+            "model_list[0].model_info.base_model: known to LiteLLM, not honoured yet",
+            "model_list[0].litellm_parms: unknown key; did you mean `litellm_params`?",
+            "router_settings.num_retires: unknown key; did you mean `num_retries`?",
+            "router_settings.allowed_fails_policy: known to LiteLLM, not honoured yet",
+            "router_settings.redis_host: known to LiteLLM, not honoured yet",
+            "litellm_settings.default_fallback: unknown key; did you mean `default_fallbacks`?",
+            "litellm_settings.default_team_params: known to LiteLLM, not honoured yet",
+            "litellm_settings.cashe: unknown key; did you mean `cache`?",
+            "enviroment_variables: unknown key; did you mean `environment_variables`?",
+            "environment_variables: known to LiteLLM, not honoured yet",
+        ]
+    );
+}
+
+#[test]
+fn a_strategy_that_is_not_there_yet_says_which_stands_in() {
+    for (name, stand_in, strategy) in [
+        ("latency-based-routing", "least-busy", RoutingStrategy::LeastBusy),
+        ("cost-based-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
+        ("usage-based-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
+        ("usage-based-routing-v2", "simple-shuffle", RoutingStrategy::SimpleShuffle),
+        ("provider-budget-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
+    ] {
+        let text = with(&format!("router_settings: {{routing_strategy: {name}}}"));
+        assert_eq!(valid(&text).router.routing_strategy, strategy);
+        let message = format!(
+            "`{name}` is known to LiteLLM, but not available yet: `{stand_in}` is used instead"
+        );
+        assert_eq!(warnings(&text), [format!("router_settings.routing_strategy: {message}")]);
+    }
+    let config = valid(&with("router_settings: {routing_strategy: round-robin}"));
+    assert_eq!(
+        (config.router.routing_strategy, config.warnings.len()),
+        (RoutingStrategy::RoundRobin, 0)
+    );
+}
+
+#[test]
+fn a_name_that_means_nothing_is_told() {
+    let text = "
+model_list:
+  - {model_name: chat, litellm_params: {model: gpt-4o}, model_info: {id: eu}}
+  - {model_name: openai/*, litellm_params: {model: openai/*}}
+router_settings:
+  model_group_alias: {fast: chat, slow: {model: chta}}
+  fallbacks: [{chat: [openai/o1, eu, fast, nowhere]}, {fats: chat}, {'*': [slow]}]
+  default_fallbacks: [gone]
+";
+    assert_eq!(
+        warnings(text),
+        [
+            "router_settings.model_group_alias.slow.model: no group has the name \"chta\"; did you mean `chat`?",
+            "router_settings.fallbacks[0].chat[3]: no group has the name \"nowhere\"",
+            "router_settings.fallbacks[1].fats: no group has the name \"fats\"; did you mean `fast`?",
+            "router_settings.default_fallbacks[0]: no group has the name \"gone\"",
+        ]
+    );
+}
+
+#[test]
+fn a_value_without_the_effect_one_may_expect_is_told() {
+    let at = "model_list[0].litellm_params";
+    assert_eq!(
+        warnings(&params("rpm: 5")),
+        [format!(
+            "{at}.rpm: not enforced as a limit yet, only used as the weight where the group has no `weight`"
+        )]
+    );
+    assert_eq!(
+        warnings(&params("api_base: 'http://a.test', base_url: 'http://b.test'")),
+        [format!("{at}.base_url: overridden by `api_base`")]
+    );
+    assert_eq!(
+        warnings("model_list: [{model_name: c, litellm_params: {model: 'openai/*'}}]"),
+        [format!("{at}.model: holds `*`, but `model_name` has none that could stand for it")]
+    );
+    assert_eq!(
+        warnings(
+            "model_list: [{model_name: c, litellm_params: {model: anthropic/x, api_base: 'http://a.test'}}]"
+        ),
+        [format!("{at}.model: the provider's own API is not spoken: requests have OpenAI's shape")]
+    );
+    assert_eq!(
+        warnings("model_list: [{model_name: c, litellm_params: {model: openrouter/x}}]"),
+        [format!(
+            "{at}.api_key: missing, and so is environment variable OPENROUTER_API_KEY or OR_API_KEY"
+        )]
+    );
+    assert_eq!(
+        warnings(&with(
+            "router_settings: {cooldown_time: 0, timeout: 5}\nlitellm_settings: {request_timeout: 6}"
+        )),
+        [
+            "router_settings.cooldown_time: 0 means the default, as in LiteLLM; `disable_cooldowns: true` turns \
+             cooling off",
+            "litellm_settings.request_timeout: overridden by `router_settings.timeout`",
+        ]
+    );
+}
+
+#[test]
+fn what_keeps_callers_out_of_litellm_is_told_loudly() {
+    assert_eq!(
+        warnings(&with(
+            "general_settings: {master_key: os.environ/UNSET, allowed_ips: [], alerting: [slack]}"
+        )),
+        [
+            "general_settings: known to LiteLLM, not honoured yet",
+            "general_settings.allowed_ips: NOT ENFORCED: whoever reaches the gateway can use every key of this file",
+            "general_settings.master_key: NOT ENFORCED: whoever reaches the gateway can use every key of this file",
+        ]
+    );
+}

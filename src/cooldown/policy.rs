@@ -1,0 +1,260 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    deployment::{Judge, Record, Recovery, Sentence},
+    outcome::{Classify, Cools, Failure, FailureKind, HttpClassify, RetryAfterLimits, Sent},
+};
+
+/// When a deployment is set aside, for how long, and how it comes back.
+///
+/// It is set aside at the first failure that speaks for itself: a 429, an exhausted quota, a refused key, a model it
+/// does not have, a 503 that says how long, a connection that cannot be made. Other failures count (5xx, time-outs,
+/// bodies that break off): [`consecutive_failures`](Self::consecutive_failures) in a row set it aside, or a
+/// [`failure_share`](Self::failure_share) of what came back lately; or, if [`allowed_fails`](Self::allowed_fails) is
+/// set, that count alone. What a client did wrong (400, 422) never does.
+///
+/// It stays aside for as long as the response's `Retry-After` says, within [limits](Self::retry_after), or for the
+/// [`cooldown_time`](Self::cooldown_time), doubled each time it fails again. Then it is [probed](Self::probes), and its
+/// share [grows back](Self::ramp).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_fleet::cooldown::CooldownPolicy;
+///
+/// let policy = CooldownPolicy::default()
+///     .cooldown_time(Duration::from_secs(10))
+///     .allowed_fails(2)
+///     .probes(3);
+/// # let _ = policy;
+/// ```
+#[derive(Clone)]
+pub struct CooldownPolicy {
+    pub(super) classify: Arc<dyn Classify>,
+    window: Duration,
+    allowed_fails: Option<u32>,
+    allowed_by_kind: Vec<(FailureKind, u32)>,
+    consecutive: Option<u32>,
+    share: Option<(f32, u32)>,
+    length: Duration,
+    longest: Duration,
+    jitter: f32,
+    retry_after: RetryAfterLimits,
+    recovery: Recovery,
+}
+
+impl Default for CooldownPolicy {
+    fn default() -> Self {
+        Self::new(HttpClassify::new())
+    }
+}
+
+impl CooldownPolicy {
+    /// A policy with the defaults, on what `classify` makes of responses and errors.
+    pub fn new(classify: impl Classify) -> Self {
+        Self {
+            classify: Arc::new(classify),
+            window: Duration::from_secs(60),
+            allowed_fails: None,
+            allowed_by_kind: Vec::new(),
+            consecutive: Some(3),
+            share: Some((0.5, 5)),
+            length: Duration::from_secs(5),
+            longest: Duration::from_secs(300),
+            jitter: 0.1,
+            retry_after: RetryAfterLimits::new(),
+            recovery: Recovery::default(),
+        }
+    }
+
+    /// How far back failures count, in a window that slides by tenths. Default 60 s, as in LiteLLM.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// How many failures within the window are let pass: the next one sets the deployment aside. Takes the place of
+    /// [`consecutive_failures`](Self::consecutive_failures) and [`failure_share`](Self::failure_share), and of any
+    /// count by kind given before. LiteLLM's `allowed_fails`. Unset by default.
+    #[must_use]
+    pub fn allowed_fails(mut self, count: u32) -> Self {
+        self.allowed_fails = Some(count);
+        self.allowed_by_kind.clear();
+        self.consecutive = None;
+        self.share = None;
+        self
+    }
+
+    /// How many failures of one kind within the window are let pass, beside the other rules; it also sets that count
+    /// for kinds that would set the deployment aside at once. Unset by default.
+    #[must_use]
+    pub fn allowed_fails_of(mut self, kind: FailureKind, count: u32) -> Self {
+        self.allowed_by_kind.retain(|(other, _)| *other != kind);
+        self.allowed_by_kind.push((kind, count));
+        self
+    }
+
+    /// How many failures in a row set the deployment aside; 0 turns the rule off. Default 3: enough not to be chance,
+    /// few enough that a broken deployment draws little traffic.
+    #[must_use]
+    pub fn consecutive_failures(mut self, count: u32) -> Self {
+        self.consecutive = Some(count).filter(|count| *count > 0);
+        self
+    }
+
+    /// The share of failures within the window, of 1, above which the deployment is set aside, once it has answered
+    /// `minimum` requests. Default: above 0.5 of at least 5, as in LiteLLM. A share of 1 or more turns the rule off.
+    #[must_use]
+    pub fn failure_share(mut self, share: f32, minimum: u32) -> Self {
+        self.share = Some((share, minimum.max(1))).filter(|(share, _)| *share < 1.0);
+        self
+    }
+
+    /// How long it is set aside where no response says. Default 5 s, as in LiteLLM. Doubled for each time it was set
+    /// aside before and did not [stay healthy](Self::forgive) since, up to [`longest`](Self::longest), plus up to a
+    /// tenth so that several do not come back at once.
+    #[must_use]
+    pub fn cooldown_time(mut self, length: Duration) -> Self {
+        self.length = length;
+        self
+    }
+
+    /// The longest it is set aside where no response says. Default 5 minutes.
+    #[must_use]
+    pub fn longest(mut self, length: Duration) -> Self {
+        self.longest = length;
+        self
+    }
+
+    /// The bounds of what a `Retry-After` may ask for. Default 1 s to 5 minutes.
+    #[must_use]
+    pub fn retry_after(mut self, limits: RetryAfterLimits) -> Self {
+        self.retry_after = limits;
+        self
+    }
+
+    /// How many trial requests at a time it gets once its time is up. Default 1.
+    #[must_use]
+    pub fn probes(mut self, at_a_time: u32) -> Self {
+        self.recovery.probes = at_a_time.max(1);
+        self
+    }
+
+    /// How many trial requests must succeed before it is back. Default 1.
+    #[must_use]
+    pub fn probe_successes(mut self, count: u32) -> Self {
+        self.recovery.successes = count.max(1);
+        self
+    }
+
+    /// After this long a trial request no longer keeps others from being one. Default 30 s.
+    #[must_use]
+    pub fn probe_deadline(mut self, deadline: Duration) -> Self {
+        self.recovery.probe_deadline = deadline;
+        self
+    }
+
+    /// The time over which its share of the traffic grows back, from a tenth. Default 10 s; zero gives it back at once.
+    #[must_use]
+    pub fn ramp(mut self, length: Duration) -> Self {
+        self.recovery.ramp = length;
+        self
+    }
+
+    /// How long it must stay healthy for one earlier ejection to be forgotten. Default 60 s.
+    #[must_use]
+    pub fn forgive(mut self, after: Duration) -> Self {
+        self.recovery.forgive = after;
+        self
+    }
+
+    fn length(&self, failure: &Failure, level: u32) -> Duration {
+        if let Some(asked) = failure.retry_after() {
+            return self.retry_after.apply(asked);
+        }
+        let doubled = self
+            .length
+            .saturating_mul(2_u32.saturating_pow(level))
+            .min(self.longest.max(self.length));
+        doubled + doubled.mul_f32(self.jitter * fastrand::f32())
+    }
+
+    fn sentence(&self, failure: &Failure, level: u32) -> Sentence {
+        let soft = failure.is_soft();
+        Sentence { length: self.length(failure, level), soft, kind: failure.kind() }
+    }
+
+    /// Whether one such failure is enough. A connection that cannot be made is as sure a sign as any status.
+    fn speaks_for_itself(&self, failure: &Failure) -> bool {
+        let counted = self.allowed_by_kind.iter().any(|(of, _)| *of == failure.kind());
+        let unreachable = failure.kind() == FailureKind::Connect && failure.sent() == Sent::No;
+        !counted
+            && (failure.cools() == Cools::AtOnce || unreachable && self.allowed_fails.is_none())
+    }
+
+    /// Whether the failures of the window, the latest of them of `kind`, are more than it may have.
+    fn is_enough(&self, kind: FailureKind, record: &Record) -> bool {
+        if let Some((_, allowed)) = self.allowed_by_kind.iter().find(|(of, _)| *of == kind)
+            && record.failed(|other| other == kind) > *allowed
+        {
+            return true;
+        }
+        let failed = || record.failed(|kind| Failure::new(kind).cools() != Cools::Never);
+        if let Some(allowed) = self.allowed_fails {
+            return failed() > allowed;
+        }
+        let in_a_row = self.consecutive.is_some_and(|most| record.run() >= most);
+        in_a_row || self.share.is_some_and(|share| exceeds(share, failed(), record.succeeded()))
+    }
+}
+
+/// Whether `failed` among all is more than the share, of at least as many as it takes.
+fn exceeds((share, minimum): (f32, u32), failed: u32, succeeded: u32) -> bool {
+    let all = failed.saturating_add(succeeded);
+    all >= minimum && f64::from(failed) > f64::from(share) * f64::from(all)
+}
+
+impl Judge for CooldownPolicy {
+    fn judge(&self, failure: &Failure, record: &Record, level: u32) -> Option<Sentence> {
+        let kind = failure.kind();
+        let guilty = match failure.cools() {
+            // A caller that goes away says nothing, unless nobody waits for this deployment any more.
+            Cools::Never if kind == FailureKind::Cancelled => {
+                let answered = record.succeeded() + record.failed(|_| true);
+                answered == 0
+                    && self.share.is_some_and(|(_, minimum)| record.cancellations() >= minimum)
+            }
+            Cools::Never => false,
+            _ if self.speaks_for_itself(failure) => true,
+            Cools::AtOnce | Cools::Counts => self.is_enough(kind, record),
+        };
+        guilty.then(|| self.sentence(failure, level))
+    }
+
+    fn probe_failed(&self, failure: &Failure, level: u32) -> Option<Sentence> {
+        (failure.cools() != Cools::Never).then(|| self.sentence(failure, level))
+    }
+
+    fn window(&self) -> Duration {
+        self.window
+    }
+
+    fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+}
+
+impl std::fmt::Debug for CooldownPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CooldownPolicy")
+            .field("window", &self.window)
+            .field("allowed_fails", &self.allowed_fails)
+            .field("consecutive_failures", &self.consecutive)
+            .field("failure_share", &self.share)
+            .field("cooldown_time", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use std::{error::Error, sync::Arc};
+
+use http::response::Parts;
+use tokio::time::Instant;
+
+use super::CooldownPolicy;
+use crate::{
+    body::{End, OnEnd},
+    deployment::{Admission, Deployment, Probe},
+    outcome::{Classify, Outcome},
+    trail::Trail,
+};
+
+/// Reports how one request ended, exactly once: at its head, its error, the end of its body, or when it is dropped.
+#[derive(Debug)]
+pub struct Witness {
+    case: Option<Case>,
+}
+
+#[derive(Debug)]
+struct Case {
+    policy: Arc<CooldownPolicy>,
+    deployment: Deployment,
+    admission: Admission,
+    step: Option<(Trail, usize)>,
+    /// Given back after the report.
+    _probe: Option<Probe>,
+}
+
+impl Witness {
+    pub(super) fn new(
+        policy: Arc<CooldownPolicy>,
+        deployment: Deployment,
+        admission: Admission,
+        probe: Option<Probe>,
+        step: Option<(Trail, usize)>,
+    ) -> Self {
+        Self { case: Some(Case { policy, deployment, admission, step, _probe: probe }) }
+    }
+
+    /// What the head decides, if it does; then nothing is left to report.
+    pub(super) fn head(&mut self, head: &Parts) -> Option<Outcome> {
+        let outcome = self.case.as_ref()?.policy.classify.head(head)?;
+        self.report(|_| outcome);
+        Some(outcome)
+    }
+
+    pub(super) fn error(&mut self, error: &(dyn Error + 'static)) {
+        self.report(|classify| classify.error(error));
+    }
+
+    fn report(&mut self, outcome: impl FnOnce(&dyn Classify) -> Outcome) {
+        let Some(case) = self.case.take() else { return };
+        let outcome = outcome(&*case.policy.classify);
+        if let Some((trail, index)) = &case.step {
+            trail.judged(*index, outcome);
+        }
+        case.deployment.health().report(&*case.policy, case.admission, &outcome, Instant::now());
+    }
+}
+
+impl OnEnd for Witness {
+    fn on_end(mut self, end: &End<'_>) {
+        self.report(|classify| classify.end(end));
+    }
+}
+
+impl Drop for Witness {
+    /// The caller went away before the head.
+    fn drop(&mut self) {
+        self.report(|classify| classify.cancelled());
+    }
+}

@@ -1,0 +1,312 @@
+//! The state machine, pure: it gets the time and returns whether its standing may have changed.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    Admission, Cause, Judge, Ramp, Record, Recovery, Refusal, Sentence, Standing, Status, Totals,
+};
+use crate::outcome::{Cools, Failure, FailureKind, Outcome};
+
+#[derive(Default)]
+pub(super) struct State {
+    phase: Phase,
+    pub(super) paused: bool,
+    /// Counts ejections; results let through under an earlier one are stale.
+    pub(super) epoch: u64,
+    /// Ejections not yet forgiven: each makes the next one longer.
+    level: u32,
+    record: Record,
+    pub(super) totals: Totals,
+}
+
+#[derive(Default)]
+enum Phase {
+    #[default]
+    Ready,
+    Cooling {
+        until: Instant,
+        cause: Cause,
+        soft: bool,
+        recovery: Recovery,
+    },
+    Probing {
+        recovery: Recovery,
+        trials: Trials,
+        succeeded: u32,
+    },
+    /// Stays when the ramp is over: `since` then says since when it has been healthy.
+    Recovered {
+        ramp: Ramp,
+        forgive: Duration,
+    },
+}
+
+/// The trial requests under way: each holds a place until it ends or its deadline passes.
+#[derive(Default)]
+struct Trials {
+    next: u64,
+    running: Vec<(u64, Instant)>,
+}
+
+impl Default for Recovery {
+    /// For a deployment that only an operator sets aside.
+    fn default() -> Self {
+        Self {
+            probes: 1,
+            probe_deadline: Duration::from_secs(30),
+            successes: 1,
+            ramp: Duration::from_secs(10),
+            ramp_from: 0.1,
+            forgive: Duration::from_secs(60),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn status(&self, now: Instant) -> Status {
+        match &self.phase {
+            _ if self.paused => Status::Paused,
+            Phase::Cooling { until, cause, .. } if *until > now => {
+                Status::Cooling { until: *until, cause: *cause }
+            }
+            Phase::Cooling { .. } | Phase::Probing { .. } => Status::Probing,
+            Phase::Recovered { ramp, .. } if !ramp.is_over(now) => {
+                Status::Ramping { share: ramp.share(now) }
+            }
+            Phase::Ready | Phase::Recovered { .. } => Status::Ready,
+        }
+    }
+
+    /// Lets time have its effect: what has cooled long enough is probed.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if let Phase::Cooling { until, recovery, .. } = self.phase
+            && until <= now
+        {
+            self.phase = Phase::Probing { recovery, trials: Trials::default(), succeeded: 0 };
+        }
+        if let Phase::Probing { trials, .. } = &mut self.phase {
+            trials.running.retain(|(_, deadline)| *deadline > now);
+        }
+    }
+
+    pub(super) fn standing(&mut self, now: Instant) -> Standing {
+        self.settle(now);
+        let out = |due, why| Standing::Out { due, why };
+        match &self.phase {
+            _ if self.paused => out(None, Refusal::Paused),
+            Phase::Cooling { until, cause, soft, .. } => {
+                out(Some(*until), Refusal::Cooling { kind: cause.kind(), soft: *soft })
+            }
+            Phase::Probing { recovery, trials, .. } if trials.are_full(recovery) => {
+                out(trials.first_deadline(), Refusal::ProbesTaken)
+            }
+            Phase::Probing { .. } => Standing::Probing,
+            Phase::Recovered { ramp, .. } if !ramp.is_over(now) => {
+                Standing::In { ramp: Some(*ramp) }
+            }
+            Phase::Ready | Phase::Recovered { .. } => Standing::In { ramp: None },
+        }
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+    ) -> Result<(Admission, Option<u64>), (Option<Instant>, Refusal)> {
+        if let Standing::Out { due, why } = self.standing(now) {
+            return Err((due, why));
+        }
+        let epoch = self.epoch;
+        Ok(match &mut self.phase {
+            Phase::Probing { recovery, trials, .. } => {
+                let place = trials.take(later(now, recovery.probe_deadline));
+                (Admission { epoch, probe: true }, Some(place))
+            }
+            _ => (Admission { epoch, probe: false }, None),
+        })
+    }
+
+    pub(super) fn end_probe(&mut self, place: u64) -> bool {
+        let Phase::Probing { trials, .. } = &mut self.phase else { return false };
+        let before = trials.running.len();
+        trials.running.retain(|(running, _)| *running != place);
+        trials.running.len() != before
+    }
+
+    pub(super) fn report(
+        &mut self,
+        judge: &dyn Judge,
+        admission: Admission,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> bool {
+        self.settle(now);
+        self.count(outcome);
+        let stale = admission.epoch != self.epoch;
+        match outcome {
+            Outcome::Success if !stale => self.succeeded(judge, admission, now),
+            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
+                !stale && self.cancelled(judge, failure, now)
+            }
+            Outcome::Failure(failure) => {
+                // Whenever a request was begun, what it learned of the time to wait holds.
+                if let Phase::Cooling { until, .. } = &mut self.phase {
+                    return match judge.probe_failed(failure, 0) {
+                        Some(sentence)
+                            if failure.retry_after().is_some()
+                                && later(now, sentence.length) > *until =>
+                        {
+                            *until = later(now, sentence.length);
+                            true
+                        }
+                        _ => false,
+                    };
+                }
+                !stale && self.failed(judge, admission, failure, now)
+            }
+            _ => false,
+        }
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Success => self.totals.succeeded += 1,
+            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
+                self.totals.cancelled += 1
+            }
+            Outcome::Failure(_) => self.totals.failed += 1,
+            _ => {}
+        }
+    }
+
+    fn succeeded(&mut self, judge: &dyn Judge, admission: Admission, now: Instant) -> bool {
+        self.record.success(now, judge.window());
+        let recovery = match &mut self.phase {
+            Phase::Ready | Phase::Recovered { .. } => return false,
+            // Let through although it was cooling, and it served: the best evidence there is.
+            Phase::Cooling { recovery, .. } => *recovery,
+            Phase::Probing { recovery, succeeded, .. } => {
+                *succeeded += u32::from(admission.probe);
+                if admission.probe && *succeeded < recovery.successes {
+                    return false;
+                }
+                *recovery
+            }
+        };
+        let ramp = Ramp { since: now, length: recovery.ramp, from: recovery.ramp_from };
+        self.phase = Phase::Recovered { ramp, forgive: recovery.forgive };
+        true
+    }
+
+    fn failed(
+        &mut self,
+        judge: &dyn Judge,
+        admission: Admission,
+        failure: &Failure,
+        now: Instant,
+    ) -> bool {
+        self.record.failure(failure.kind(), failure.cools() != Cools::Never, now, judge.window());
+        let level = self.level_at(now);
+        let probing = matches!(self.phase, Phase::Probing { .. });
+        let sentence = if probing {
+            judge.probe_failed(failure, level)
+        } else {
+            judge.judge(failure, &self.record, level)
+        };
+        match sentence {
+            Some(sentence) => {
+                self.eject(sentence, level, judge.recovery(), now);
+                true
+            }
+            // A probe that failed for a reason of its own request still reached a deployment that answers.
+            None if probing && admission.probe && failure.status().is_some() => {
+                self.succeeded(judge, admission, now)
+            }
+            None => false,
+        }
+    }
+
+    fn cancelled(&mut self, judge: &dyn Judge, failure: &Failure, now: Instant) -> bool {
+        self.record.cancelled(now, judge.window());
+        if matches!(self.phase, Phase::Probing { .. } | Phase::Cooling { .. }) {
+            return false;
+        }
+        let level = self.level_at(now);
+        let Some(sentence) = judge.judge(failure, &self.record, level) else { return false };
+        self.eject(sentence, level, judge.recovery(), now);
+        true
+    }
+
+    fn eject(&mut self, sentence: Sentence, level: u32, recovery: Recovery, now: Instant) {
+        self.epoch += 1;
+        self.level = level.saturating_add(1);
+        self.totals.ejections += 1;
+        self.record = Record::default();
+        self.phase = Phase::Cooling {
+            until: later(now, sentence.length),
+            cause: Cause::Failed(sentence.kind),
+            soft: sentence.soft,
+            recovery,
+        };
+    }
+
+    /// The level, less what the healthy time since the last recovery has earned.
+    fn level_at(&self, now: Instant) -> u32 {
+        let Phase::Recovered { ramp, forgive } = &self.phase else { return self.level };
+        let healthy = now.saturating_duration_since(ramp.since).as_nanos();
+        let earned = healthy.checked_div(forgive.as_nanos()).unwrap_or(u128::MAX);
+        self.level.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn cool_by_hand(&mut self, now: Instant, length: Duration) {
+        self.settle(now);
+        let end = later(now, length);
+        let (recovery, set) = match self.phase {
+            Phase::Cooling { recovery, until, .. } => (recovery, until),
+            Phase::Probing { recovery, .. } => (recovery, now),
+            _ => (Recovery::default(), now),
+        };
+        self.epoch += 1;
+        self.totals.ejections += 1;
+        self.record = Record::default();
+        self.phase =
+            Phase::Cooling { until: end.max(set), cause: Cause::Operator, soft: false, recovery };
+    }
+
+    pub(super) fn reset(&mut self) {
+        let (paused, epoch, totals) = (self.paused, self.epoch + 1, self.totals);
+        *self = Self { paused, epoch, totals, ..Self::default() };
+    }
+}
+
+impl Trials {
+    fn are_full(&self, recovery: &Recovery) -> bool {
+        self.running.len() >= recovery.probes.max(1) as usize
+    }
+
+    fn first_deadline(&self) -> Option<Instant> {
+        self.running.iter().map(|(_, deadline)| *deadline).min()
+    }
+
+    fn take(&mut self, deadline: Instant) -> u64 {
+        self.next += 1;
+        self.running.push((self.next, deadline));
+        self.next
+    }
+}
+
+impl Cause {
+    pub(super) const fn kind(self) -> Option<FailureKind> {
+        match self {
+            Self::Failed(kind) => Some(kind),
+            Self::Operator => None,
+        }
+    }
+}
+
+/// `now + length`, or a time that will not come where the clock cannot reckon that far.
+fn later(now: Instant, length: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    now.checked_add(length).unwrap_or_else(|| now + FAR)
+}

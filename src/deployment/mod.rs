@@ -1,0 +1,191 @@
+//! A deployment: one place a request can be sent, with its attributes and its live vitals.
+//!
+//! ```
+//! use tower_fleet::Deployment;
+//!
+//! let eu = Deployment::new("eu").weight(2).max_parallel_requests(64);
+//! assert_eq!(eu.id(), "eu");
+//! assert_eq!(eu.in_flight(), 0);
+//! ```
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+pub(crate) mod health;
+
+pub(crate) use self::health::{
+    Admission, Judge, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+};
+pub use self::health::{Cause, Health, Status, Totals};
+
+/// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
+///
+/// A cheap handle: clones share the vitals (what is in flight, health). The setters change attributes of this handle
+/// and of the clones made from it later.
+#[derive(Clone)]
+pub struct Deployment(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    id: Arc<str>,
+    weight: u32,
+    order: Option<i32>,
+    max_parallel_requests: Option<u32>,
+    timeout: Option<Duration>,
+    model: Option<Arc<str>>,
+    vitals: Arc<Vitals>,
+}
+
+#[derive(Default)]
+struct Vitals {
+    in_flight: AtomicUsize,
+    picked: AtomicU64,
+    health: Health,
+}
+
+impl Deployment {
+    /// A healthy deployment without limits, of weight 1. The `id` tells it from others in its group, in logs and in
+    /// metrics, so it should not hold a secret.
+    #[must_use]
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(Inner {
+            id: id.into(),
+            weight: 1,
+            order: None,
+            max_parallel_requests: None,
+            timeout: None,
+            model: None,
+            vitals: Arc::default(),
+        }))
+    }
+
+    /// Its share of the traffic, relative to the weights of its group. Default 1; 0 takes none.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        Arc::make_mut(&mut self.0).weight = weight;
+        self
+    }
+
+    /// Its level: a higher one is used only when no deployment of a lower one can take the request. Unset by default,
+    /// which comes after every number.
+    #[must_use]
+    pub fn order(mut self, order: i32) -> Self {
+        Arc::make_mut(&mut self.0).order = Some(order);
+        self
+    }
+
+    /// How many requests it may have in flight at a time: a full one is passed over. No limit by default; 0 means no
+    /// limit, as in LiteLLM.
+    #[must_use]
+    pub fn max_parallel_requests(mut self, limit: u32) -> Self {
+        Arc::make_mut(&mut self.0).max_parallel_requests = Some(limit).filter(|limit| *limit > 0);
+        self
+    }
+
+    /// How long an attempt may take until its response head, instead of what
+    /// [`TimeoutLayer`](crate::timeout::TimeoutLayer) says. Unset by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.0).timeout = Some(timeout);
+        self
+    }
+
+    /// The name under which it knows the model it serves. Unset by default.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).model = Some(model.into());
+        self
+    }
+
+    /// Takes over the vitals of `other`, so that what is in flight and what is known of its health stay with an id
+    /// whose attributes change.
+    #[must_use]
+    pub fn with_vitals_of(mut self, other: &Self) -> Self {
+        Arc::make_mut(&mut self.0).vitals = Arc::clone(&other.0.vitals);
+        self
+    }
+
+    /// What tells it from others in its group.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Its [weight](Self::weight).
+    #[must_use]
+    pub fn get_weight(&self) -> u32 {
+        self.0.weight
+    }
+
+    /// Its [order](Self::order).
+    #[must_use]
+    pub fn get_order(&self) -> Option<i32> {
+        self.0.order
+    }
+
+    /// Its [limit of requests at a time](Self::max_parallel_requests).
+    #[must_use]
+    pub fn get_max_parallel_requests(&self) -> Option<u32> {
+        self.0.max_parallel_requests
+    }
+
+    /// Its [time limit](Self::timeout).
+    #[must_use]
+    pub fn get_timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+
+    /// The [name of its model](Self::model).
+    #[must_use]
+    pub fn get_model(&self) -> Option<&str> {
+        self.0.model.as_deref()
+    }
+
+    /// How many requests are with it now: picked, and their response bodies not yet at an end.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.vitals.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How often it was picked.
+    #[must_use]
+    pub fn picked(&self) -> u64 {
+        self.0.vitals.picked.load(Ordering::Relaxed)
+    }
+
+    /// Its health: to read, or to set by hand.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.0.vitals.health
+    }
+
+    /// Equal for handles with the same vitals, different for all others that live at the same time.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0.vitals).addr()
+    }
+
+    pub(crate) fn occupy(&self) {
+        self.0.vitals.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.0.vitals.picked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn vacate(&self) {
+        self.0.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deployment")
+            .field("id", &self.0.id)
+            .field("in_flight", &self.in_flight())
+            .field("status", &self.health().status())
+            .finish_non_exhaustive()
+    }
+}

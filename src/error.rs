@@ -1,0 +1,211 @@
+//! The one error type of every layer, flat however many layers stand on each other.
+
+use std::{error, fmt, time::Duration};
+
+use crate::{outcome::FailureKind, trail::GroupName};
+
+/// A boxed error, as Tower's own middleware uses it.
+pub type BoxError = Box<dyn error::Error + Send + Sync>;
+
+/// Why a request got no response.
+///
+/// Every layer of this crate returns this type. A layer that finds it in the error of the service below hands it on
+/// unchanged, so a stack never nests it; any other error is kept whole inside [`Error::Service`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The service that was called failed.
+    Service(BoxError),
+    /// A layer of this crate would not send the request.
+    Refused(Refused),
+    /// A time limit of this crate ran out.
+    TimedOut(TimedOut),
+}
+
+impl Error {
+    /// Takes the error of any service; an `Error` among them (boxed or not) comes out as it was.
+    pub fn from_service(error: impl Into<BoxError>) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(ours) => *ours,
+            Err(other) => Self::Service(other),
+        }
+    }
+
+    /// The refusal, if a layer of this crate would not send the request.
+    #[must_use]
+    pub fn as_refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            _ => None,
+        }
+    }
+
+    /// Whether a time limit of this crate ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(_) => f.write_str("the deployment's service failed"),
+            Self::Refused(refused) => refused.fmt(f),
+            Self::TimedOut(elapsed) => elapsed.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Service(inner) => Some(&**inner),
+            Self::Refused(_) | Self::TimedOut(_) => None,
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<TimedOut> for Error {
+    fn from(elapsed: TimedOut) -> Self {
+        Self::TimedOut(elapsed)
+    }
+}
+
+/// A refusal: no deployment could take the request, so nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    reason: RefusedReason,
+    group: Option<GroupName>,
+    retry_after: Option<Duration>,
+    cause: Option<FailureKind>,
+}
+
+/// Why nothing could take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// No group has the name the request asks for.
+    UnknownGroup,
+    /// The group has no deployment.
+    Empty,
+    /// Every deployment that could serve is cooling.
+    Cooling,
+    /// Every deployment that could serve is at its limit of parallel requests.
+    Full,
+    /// Every deployment was paused by an operator.
+    Paused,
+    /// The request's deadline had passed.
+    Deadline,
+}
+
+impl Refused {
+    /// A refusal for `reason`, naming no group and no time.
+    #[must_use]
+    pub const fn new(reason: RefusedReason) -> Self {
+        Self { reason, group: None, retry_after: None, cause: None }
+    }
+
+    /// Names the group that was asked.
+    #[must_use]
+    pub fn in_group(mut self, group: Option<GroupName>) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// Says how long until a deployment can take a request; nothing by default, where that is not known.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
+    /// Says which kind of failure set the deployments aside; nothing by default.
+    #[must_use]
+    pub const fn caused_by(mut self, kind: Option<FailureKind>) -> Self {
+        self.cause = kind;
+        self
+    }
+
+    /// Why the request was refused.
+    #[must_use]
+    pub const fn reason(&self) -> RefusedReason {
+        self.reason
+    }
+
+    /// The group that was asked, where the request named one.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupName> {
+        self.group.as_ref()
+    }
+
+    /// How long, from the refusal, until the first deployment can take a request again, where that is known.
+    #[must_use]
+    pub const fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The kind of failure that set aside the deployment that will be back first.
+    #[must_use]
+    pub const fn cause(&self) -> Option<FailureKind> {
+        self.cause
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.group.as_ref().map_or("", GroupName::as_str);
+        let of = if self.group.is_some() { " of group " } else { "" };
+        match self.reason {
+            RefusedReason::UnknownGroup => write!(f, "no group is named {name:?}"),
+            RefusedReason::Empty => write!(f, "there is no deployment{of}{name}"),
+            RefusedReason::Cooling => write!(f, "every deployment{of}{name} is cooling down"),
+            RefusedReason::Full => {
+                write!(f, "every deployment{of}{name} has all the requests it may have at a time")
+            }
+            RefusedReason::Paused => write!(f, "every deployment{of}{name} is paused"),
+            RefusedReason::Deadline => f.write_str("the deadline of the request has passed"),
+        }?;
+        if let Some(kind) = self.cause {
+            write!(f, " after {kind}")?;
+        }
+        match self.retry_after {
+            Some(wait) => write!(f, ", try again in {:.1} s", wait.as_secs_f64()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl error::Error for Refused {}
+
+/// A time limit that ran out before the response head arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut {
+    after: Duration,
+}
+
+impl TimedOut {
+    pub(crate) const fn new(after: Duration) -> Self {
+        Self { after }
+    }
+
+    /// How long was waited.
+    #[must_use]
+    pub const fn after(&self) -> Duration {
+        self.after
+    }
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no response within {:?}", self.after)
+    }
+}
+
+impl error::Error for TimedOut {}

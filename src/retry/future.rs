@@ -1,0 +1,252 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tower_service::Service;
+
+use super::{RetryPolicy, policy::Case};
+use crate::{
+    BoxError, Error,
+    body::{KeptBody, ReplayBody},
+    outcome::{Classify, FailureKind, Outcome},
+    trail::{Answered, Saved, Trail},
+};
+
+pin_project! {
+    /// The response of a [`Retry`](super::Retry).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the attempt or the wait that is under way; nothing is sent afterwards.
+    pub struct ResponseFuture<S, R>
+    where
+        S: Service<Request<ReplayBody>>,
+        R: Body,
+    {
+        #[pin]
+        state: State<S::Future>,
+        again: Option<Again<S, R>>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F> {
+        Calling { #[pin] future: F },
+        Waiting { #[pin] sleep: Sleep },
+        Readying,
+        Done,
+    }
+}
+
+/// What it takes to send the request again.
+struct Again<S, R: Body> {
+    service: S,
+    policy: Arc<RetryPolicy>,
+    saved: Saved,
+    body: ReplayBody,
+    trail: Trail,
+    retries: u32,
+    /// Attempts on the trail before the one under way.
+    before: usize,
+    started: Instant,
+    /// The best answer so far: a failed response, or else the latest error.
+    last: Option<Result<Response<KeptBody<R>>, Error>>,
+}
+
+impl<S, R> ResponseFuture<S, R>
+where
+    S: Service<Request<ReplayBody>>,
+    R: Body,
+{
+    /// A request that is not sent again.
+    pub(super) const fn once(future: S::Future) -> Self {
+        Self { state: State::Calling { future }, again: None }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called in one place, which has nothing else to say"
+    )]
+    pub(super) fn new(
+        future: S::Future,
+        service: S,
+        policy: Arc<RetryPolicy>,
+        saved: Saved,
+        body: ReplayBody,
+        trail: Trail,
+        before: usize,
+        started: Instant,
+    ) -> Self {
+        let again =
+            Again { service, policy, saved, body, trail, retries: 0, before, started, last: None };
+        Self { state: State::Calling { future }, again: Some(again) }
+    }
+}
+
+/// What follows an attempt.
+enum Next<R: Body> {
+    Return(Result<Response<KeptBody<R>>, Error>),
+    After(Duration),
+}
+
+impl<S, R: Body> Again<S, R> {
+    fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
+        let (outcome, result) = self.judge(result);
+        self.note(outcome);
+        let Outcome::Failure(failure) = outcome else {
+            return Next::Return(result.map(|response| response.map(KeptBody::new)));
+        };
+        if failure.kind() == FailureKind::Refused
+            && let Some(last) = self.last.take()
+        {
+            return Next::Return(last);
+        }
+        let head = self.saved.head();
+        let case = Case {
+            failure: &failure,
+            method: &head.method,
+            headers: &head.headers,
+            body: &self.body,
+            trail: &self.trail,
+            retries: self.retries,
+        };
+        match self.policy.next(&case, Instant::now()) {
+            Some(wait) => {
+                self.retries += 1;
+                self.keep(result);
+                Next::After(wait)
+            }
+            None => Next::Return(match (result, self.last.take()) {
+                (Err(_), Some(Ok(response))) => Ok(response),
+                (result, _) => result.map(|response| response.map(KeptBody::new)),
+            }),
+        }
+    }
+
+    /// How the attempt ended: as a layer below has judged it, or by the policy's classifier.
+    fn judge(&self, result: Result<Response<R>, Error>) -> (Outcome, Result<Response<R>, Error>) {
+        let classify = &self.policy.classify;
+        match result {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
+                let outcome = judged.or_else(|| classify.head(&head)).unwrap_or(Outcome::Success);
+                (outcome, Ok(Response::from_parts(head, body)))
+            }
+            Err(error) => (classify.error(&error), Err(error)),
+        }
+    }
+
+    /// Enters the attempt on the trail, unless a balance below has, and how it ended.
+    fn note(&self, outcome: Outcome) {
+        let refused =
+            outcome.failure().is_some_and(|failure| failure.kind() == FailureKind::Refused);
+        let count = self.trail.attempt_count();
+        let index = if count > self.before {
+            count - 1
+        } else if refused {
+            return;
+        } else {
+            let index = self.trail.push(None, None, self.started, false);
+            self.trail.answered(index, self.started.elapsed());
+            index
+        };
+        self.trail.judged(index, outcome);
+    }
+
+    /// Keeps the answer for the case that no better one comes; a response is better than an error.
+    fn keep(&mut self, result: Result<Response<R>, Error>) {
+        match result {
+            Ok(response) => self.last = Some(Ok(response.map(KeptBody::keep))),
+            Err(error) if !matches!(self.last, Some(Ok(_))) => self.last = Some(Err(error)),
+            Err(_) => {}
+        }
+    }
+
+    /// Reads a kept response on, so that it holds neither connection nor place.
+    fn read_on(&mut self, cx: &mut Context<'_>) {
+        if let Some(Ok(response)) = &mut self.last {
+            let _ = response.body_mut().poll_keep(cx);
+        }
+    }
+}
+
+impl<S, R> Future for ResponseFuture<S, R>
+where
+    S: Service<Request<ReplayBody>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    R: Body,
+{
+    type Output = Result<Response<KeptBody<R>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut state = this.state;
+        if let Some(again) = this.again {
+            again.read_on(cx);
+        }
+        loop {
+            let next = match (state.as_mut().project(), &mut *this.again) {
+                (Projected::Calling { future }, again) => {
+                    let result = ready!(future.poll(cx)).map_err(Error::from_service);
+                    let next = match again {
+                        Some(again) => again.settle(result),
+                        None => Next::Return(result.map(|response| response.map(KeptBody::new))),
+                    };
+                    if let (Next::After(_), Some(again)) = (&next, again) {
+                        again.read_on(cx);
+                    }
+                    next
+                }
+                (Projected::Waiting { sleep }, _) => {
+                    ready!(sleep.poll(cx));
+                    Next::After(Duration::ZERO)
+                }
+                (Projected::Readying, Some(again)) => match ready!(again.service.poll_ready(cx)) {
+                    Ok(()) => {
+                        again.before = again.trail.attempt_count();
+                        again.started = Instant::now();
+                        let request = again.saved.request(again.body.share());
+                        let future = again.service.call(request);
+                        state.set(State::Calling { future });
+                        continue;
+                    }
+                    Err(error) => Next::Return(match again.last.take() {
+                        Some(Ok(response)) => Ok(response),
+                        _ => Err(Error::from_service(error)),
+                    }),
+                },
+                // Polled after its end; that never ends.
+                (Projected::Readying | Projected::Done, _) => return Poll::Pending,
+            };
+            match next {
+                Next::Return(result) => {
+                    state.set(State::Done);
+                    return Poll::Ready(result);
+                }
+                Next::After(Duration::ZERO) => state.set(State::Readying),
+                Next::After(wait) => state.set(State::Waiting { sleep: tokio::time::sleep(wait) }),
+            }
+        }
+    }
+}
+
+impl<S, R> fmt::Debug for ResponseFuture<S, R>
+where
+    S: Service<Request<ReplayBody>>,
+    R: Body,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Method, Request, Response, header::UPGRADE, request::Parts};
+use http_body::Body;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{ResponseFuture, RetryPolicy};
+use crate::{
+    BoxError, Error,
+    body::{KeptBody, ReplayBody},
+    trail::{Saved, Trail},
+};
+
+/// Sends requests again when they failed, see the [module](super).
+#[derive(Clone, Debug)]
+pub struct Retry<S> {
+    inner: S,
+    policy: Arc<RetryPolicy>,
+}
+
+impl<S> Retry<S> {
+    /// Retries requests to `inner` by `policy`.
+    pub fn new(inner: S, policy: RetryPolicy) -> Self {
+        Self::with(inner, Arc::new(policy))
+    }
+
+    pub(super) const fn with(inner: S, policy: Arc<RetryPolicy>) -> Self {
+        Self { inner, policy }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Retry<S>
+where
+    S: Service<Request<ReplayBody>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    type Response = Response<KeptBody<R>>;
+    type Error = Error;
+    type Future = ResponseFuture<S, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx).map_err(Error::from_service)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The clone may not be ready: it stays, and the one that is makes the call.
+        let clone = self.inner.clone();
+        let mut service = std::mem::replace(&mut self.inner, clone);
+        let (mut head, body) = request.into_parts();
+        let once = !self.policy.retries_at_all() || is_sent_once(&head);
+        let limit = if once { 0 } else { self.policy.replay_limit };
+        let body = ReplayBody::new(body, limit);
+        if once {
+            return ResponseFuture::once(service.call(Request::from_parts(head, body)));
+        }
+        let now = Instant::now();
+        let trail = Trail::begin(&mut head.extensions);
+        if let Some(deadline) = self.policy.deadline.and_then(|limit| now.checked_add(limit)) {
+            trail.limit(deadline);
+        }
+        if let Some(budget) = &self.policy.budget {
+            budget.request(now);
+        }
+        let saved = Saved::of(&head, self.policy.shares_copy);
+        let kept = body.share();
+        let before = trail.attempt_count();
+        let future = service.call(Request::from_parts(head, body));
+        ResponseFuture::new(
+            future,
+            service,
+            Arc::clone(&self.policy),
+            saved,
+            kept,
+            trail,
+            before,
+            now,
+        )
+    }
+}
+
+/// A tunnel or an upgrade hands the connection over, so a second attempt would find it gone.
+fn is_sent_once(head: &Parts) -> bool {
+    head.method == Method::CONNECT || head.headers.contains_key(UPGRADE)
+}

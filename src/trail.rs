@@ -1,0 +1,379 @@
+//! What travels with a request between layers that know nothing of each other.
+//!
+//! Down with the request go its [`GroupName`], its [`Demand`], the [`Trail`] of its attempts and, below a balance, the
+//! [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one private
+//! entry of [`http::Extensions`], because each entry costs an allocation.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::Extensions;
+use tokio::time::Instant;
+
+use crate::{
+    body::NotReplayable,
+    deployment::{Admission, Deployment},
+    outcome::Outcome,
+    sync::Lock,
+};
+
+mod demand;
+mod group_name;
+mod saved;
+
+pub use self::demand::Demand;
+pub use self::group_name::GroupName;
+pub(crate) use self::saved::{Saved, SavedHead};
+
+/// Everything this crate attaches to a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    pub(crate) group: Option<GroupName>,
+    pub(crate) demand: Option<Arc<Demand>>,
+    pub(crate) trail: Option<Trail>,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) fallbacks: Option<Fallbacks>,
+    /// The head as the outermost layer that sends requests again has copied it.
+    pub(crate) saved: Option<SavedHead>,
+}
+
+impl Carried {
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+}
+
+/// Everything this crate attaches to a response.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) served: Option<Served>,
+}
+
+impl Answered {
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+}
+
+/// The groups a request names itself to fall back to, in the stead of those the plan has for its group; empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallbacks(Arc<[GroupName]>);
+
+impl Fallbacks {
+    /// Falls back to these, in this order.
+    pub fn new<G: Into<GroupName>>(groups: impl IntoIterator<Item = G>) -> Self {
+        Self(groups.into_iter().map(Into::into).collect())
+    }
+
+    /// Attaches the list to `request`.
+    pub fn set<B>(self, request: &mut http::Request<B>) {
+        Carried::entry(request.extensions_mut()).fallbacks = Some(self);
+    }
+
+    pub(crate) fn groups(&self) -> &[GroupName] {
+        &self.0
+    }
+}
+
+/// The attempt a request is on: put there by a balance, read by the layers below it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub(crate) deployment: Deployment,
+    pub(crate) index: usize,
+    pub(crate) started: Instant,
+    pub(crate) admission: Admission,
+}
+
+impl Attempt {
+    /// The attempt `request` is on, below a balance.
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
+        Carried::of(request.extensions())?.attempt.as_ref()
+    }
+
+    /// The deployment the request is sent to.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// How many attempts of this request came before; 0 where nothing above keeps a [`Trail`].
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// When the deployment was picked.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+}
+
+/// Who answered a request: put on the response by a balance.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub(crate) deployment: Deployment,
+    pub(crate) trail: Option<Trail>,
+}
+
+impl Served {
+    /// Who answered with `response`, above a balance.
+    #[must_use]
+    pub fn of<B>(response: &http::Response<B>) -> Option<&Self> {
+        Answered::of(response.extensions())?.served.as_ref()
+    }
+
+    /// The deployment that answered.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The attempts of the request, where a layer kept a trail of them.
+    #[must_use]
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+}
+
+/// The attempts of one request so far, and its deadline.
+///
+/// A cheap handle: clones are the same trail. [`Retry`](crate::retry::Retry) and
+/// [`Fallback`](crate::fallback::Fallback) start one where there is none, a balance adds to it. Start one yourself to
+/// read it whatever becomes of the request:
+///
+/// ```
+/// use tower_fleet::Trail;
+///
+/// let mut request = http::Request::new(());
+/// let trail = Trail::start(&mut request);
+/// assert!(trail.attempts().is_empty());
+/// ```
+#[derive(Clone)]
+pub struct Trail(Arc<Shared>);
+
+struct Shared {
+    started: Instant,
+    state: Lock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    deadline: Option<Instant>,
+    steps: Vec<Step>,
+    groups: Vec<GroupName>,
+    /// A layer above can still send the request to another group.
+    elsewhere: bool,
+    not_replayed: Option<NotReplayable>,
+}
+
+/// One attempt on a [`Trail`].
+#[derive(Clone, Debug)]
+pub struct Step {
+    deployment: Option<Deployment>,
+    group: Option<GroupName>,
+    started: Instant,
+    took: Option<Duration>,
+    outcome: Option<Outcome>,
+    /// Another deployment, not tried yet, stood ready when this one was picked.
+    spare: bool,
+}
+
+impl Step {
+    /// The deployment that was tried; none where no balance picked one.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.deployment.as_ref()
+    }
+
+    /// The group it was picked from, where the request named one.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupName> {
+        self.group.as_ref()
+    }
+
+    /// When it was picked.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How long until the response head, the error or the cancellation; none while it is awaited.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        self.took
+    }
+
+    /// How it ended, as far as is known: a body may still be on its way.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+}
+
+impl Trail {
+    /// The trail of `request`, begun now where it has none.
+    pub fn start<B>(request: &mut http::Request<B>) -> Self {
+        Self::begin(request.extensions_mut())
+    }
+
+    /// The trail of `request`, where it has one.
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
+        Carried::of(request.extensions())?.trail.as_ref()
+    }
+
+    pub(crate) fn begin(extensions: &mut Extensions) -> Self {
+        let new = || Self(Arc::new(Shared { started: Instant::now(), state: Lock::default() }));
+        Carried::entry(extensions).trail.get_or_insert_with(new).clone()
+    }
+
+    /// When the request began.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The attempts so far, in order.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Step> {
+        self.0.state.lock().steps.clone()
+    }
+
+    /// How many attempts there were so far.
+    #[must_use]
+    pub fn attempt_count(&self) -> usize {
+        self.0.state.lock().steps.len()
+    }
+
+    /// The groups the request was sent to by a fallback, in order; empty where none was needed.
+    #[must_use]
+    pub fn fallbacks(&self) -> Vec<GroupName> {
+        self.0.state.lock().groups.clone()
+    }
+
+    /// When the request as a whole must be answered; none by default.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.state.lock().deadline
+    }
+
+    /// Brings the deadline forward to `at`; a later one than is set changes nothing.
+    pub fn limit(&self, at: Instant) {
+        let mut state = self.0.state.lock();
+        state.deadline = Some(state.deadline.map_or(at, |set| set.min(at)));
+    }
+
+    /// Why the request could not be sent again although it would have been, where that was so.
+    #[must_use]
+    pub fn not_replayed(&self) -> Option<NotReplayable> {
+        self.0.state.lock().not_replayed
+    }
+
+    pub(crate) fn set_not_replayed(&self, reason: NotReplayable) {
+        self.0.state.lock().not_replayed = Some(reason);
+    }
+
+    pub(crate) fn set_elsewhere(&self, elsewhere: bool) {
+        self.0.state.lock().elsewhere = elsewhere;
+    }
+
+    pub(crate) fn has_elsewhere(&self) -> bool {
+        self.0.state.lock().elsewhere
+    }
+
+    pub(crate) fn push_group(&self, group: GroupName) {
+        self.0.state.lock().groups.push(group);
+    }
+
+    /// Adds an attempt and returns its index.
+    pub(crate) fn push(
+        &self,
+        deployment: Option<Deployment>,
+        group: Option<GroupName>,
+        started: Instant,
+        spare: bool,
+    ) -> usize {
+        let mut state = self.0.state.lock();
+        state.steps.push(Step { deployment, group, started, took: None, outcome: None, spare });
+        state.steps.len() - 1
+    }
+
+    /// Says how long the head, or the error, of the attempt at `index` took.
+    pub(crate) fn answered(&self, index: usize, took: Duration) {
+        if let Some(step) = self.0.state.lock().steps.get_mut(index) {
+            step.took = Some(took);
+        }
+    }
+
+    /// Says how the attempt at `index` ended.
+    pub(crate) fn judged(&self, index: usize, outcome: Outcome) {
+        if let Some(step) = self.0.state.lock().steps.get_mut(index) {
+            step.outcome = Some(outcome);
+        }
+    }
+
+    /// Whether the latest attempt left another deployment to try; none where no balance made it.
+    pub(crate) fn spare(&self) -> Option<bool> {
+        let state = self.0.state.lock();
+        let last = state.steps.last()?;
+        last.deployment.as_ref().map(|_| last.spare)
+    }
+
+    /// The deployments tried so far, for a pick to pass over.
+    pub(crate) fn tried(&self) -> Tried {
+        let state = self.0.state.lock();
+        let mut tried = Tried::default();
+        for deployment in state.steps.iter().filter_map(|step| step.deployment.as_ref()) {
+            tried.add(deployment);
+        }
+        tried
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state.lock();
+        f.debug_struct("Trail")
+            .field("attempts", &state.steps)
+            .field("fallbacks", &state.groups)
+            .field("deadline", &state.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The deployments a request was sent to already, by identity: a short list, kept inline while it is very short.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried {
+    first: [usize; 4],
+    len: usize,
+    rest: Vec<usize>,
+}
+
+impl Tried {
+    pub(crate) fn add(&mut self, deployment: &Deployment) {
+        let identity = deployment.identity();
+        match self.first.get_mut(self.len) {
+            Some(place) => *place = identity,
+            None => self.rest.push(identity),
+        }
+        self.len += 1;
+    }
+
+    pub(crate) fn contains(&self, identity: usize) -> bool {
+        self.first[..self.len.min(4)].contains(&identity) || self.rest.contains(&identity)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}

@@ -1,0 +1,34 @@
+use std::sync::Arc;
+
+use super::Carried;
+
+/// What a request asks of a deployment, for strategies and limits to read. Everything is unset by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Demand {
+    /// Estimated input and output tokens together.
+    pub tokens: Option<u64>,
+    /// Whether the response is wanted as a stream.
+    pub stream: bool,
+    /// Tags a deployment is to match.
+    pub tags: Vec<Arc<str>>,
+    /// The region the request must stay in.
+    pub region: Option<Arc<str>>,
+    /// Requests with the same key are best served by the same deployment.
+    pub affinity: Option<Arc<str>>,
+    /// Lower goes first.
+    pub priority: Option<i32>,
+}
+
+impl Demand {
+    /// What `request` asks for, where something said so.
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
+        Carried::of(request.extensions())?.demand.as_deref()
+    }
+
+    /// Attaches this demand to `request`.
+    pub fn set<B>(self, request: &mut http::Request<B>) {
+        Carried::entry(request.extensions_mut()).demand = Some(Arc::new(self));
+    }
+}

@@ -1,0 +1,49 @@
+use std::task::{Context, Poll};
+
+use http::{Request, header::HOST};
+use tower_service::Service;
+
+use super::Upstream;
+
+/// Sends each request to one [`Upstream`].
+#[derive(Clone, Debug)]
+pub struct SendTo<S> {
+    inner: S,
+    to: Upstream,
+}
+
+impl<S> SendTo<S> {
+    pub(super) const fn new(inner: S, to: Upstream) -> Self {
+        Self { inner, to }
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub const fn upstream(&self) -> &Upstream {
+        &self.to
+    }
+}
+
+impl<S, B> Service<Request<B>> for SendTo<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let uri = std::mem::take(request.uri_mut());
+        *request.uri_mut() = self.to.0.base.join(uri);
+        let headers = request.headers_mut();
+        headers.remove(HOST);
+        for (name, value) in &self.to.0.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        self.inner.call(request)
+    }
+}
