@@ -7,6 +7,7 @@ pub mod config;
 pub mod cooldown;
 pub mod deployment;
 pub mod error;
+pub mod fallback;
 pub mod outcome;
 pub mod retry;
 mod sync;

@@ -6,13 +6,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::Extensions;
+use http::{Extensions, Response};
 use tokio::time::Instant;
 
 use crate::{
+    Error,
     body::NotReplayable,
     deployment::{Admission, Deployment},
-    outcome::Outcome,
+    outcome::{Classify, Outcome},
     sync::Lock,
 };
 
@@ -60,6 +61,22 @@ impl Answered {
 
     pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
         extensions.get_or_insert_default()
+    }
+}
+
+/// How an attempt ended: as a layer below has judged it, or else as `classify` does.
+pub(crate) fn outcome_of<R>(
+    classify: &dyn Classify,
+    result: Result<Response<R>, Error>,
+) -> (Outcome, Result<Response<R>, Error>) {
+    match result {
+        Ok(response) => {
+            let (head, body) = response.into_parts();
+            let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
+            let outcome = judged.or_else(|| classify.head(&head)).unwrap_or(Outcome::Success);
+            (outcome, Ok(Response::from_parts(head, body)))
+        }
+        Err(error) => (classify.error(&error), Err(error)),
     }
 }
 

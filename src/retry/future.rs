@@ -17,8 +17,8 @@ use super::{RetryPolicy, policy::Case};
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
-    outcome::{Classify, FailureKind, Outcome},
-    trail::{Answered, Saved, Trail},
+    outcome::{FailureKind, Outcome},
+    trail::{Saved, Trail, outcome_of},
 };
 
 pin_project! {
@@ -101,7 +101,7 @@ enum Next<R: Body> {
 
 impl<S, R: Body> Again<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let (outcome, result) = self.judge(result);
+        let (outcome, result) = outcome_of(&*self.policy.classify, result);
         self.note(outcome);
         let Outcome::Failure(failure) = outcome else {
             return Next::Return(result.map(|response| response.map(KeptBody::new)));
@@ -130,20 +130,6 @@ impl<S, R: Body> Again<S, R> {
                 (Err(_), Some(Ok(response))) => Ok(response),
                 (result, _) => result.map(|response| response.map(KeptBody::new)),
             }),
-        }
-    }
-
-    /// How the attempt ended: as a layer below has judged it, or by the policy's classifier.
-    fn judge(&self, result: Result<Response<R>, Error>) -> (Outcome, Result<Response<R>, Error>) {
-        let classify = &self.policy.classify;
-        match result {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
-                let outcome = judged.or_else(|| classify.head(&head)).unwrap_or(Outcome::Success);
-                (outcome, Ok(Response::from_parts(head, body)))
-            }
-            Err(error) => (classify.error(&error), Err(error)),
         }
     }
 

@@ -1,0 +1,159 @@
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use crate::{
+    body::ReplayBody,
+    outcome::{Classify, Failure, FailureKind, HttpClassify},
+    trail::GroupName,
+};
+
+/// Which groups stand in for which, on what failures.
+///
+/// ```
+/// use tower_fleet::{fallback::FallbackPlan, outcome::FailureKind};
+///
+/// let plan = FallbackPlan::new()
+///     .group("gpt-4o", ["gpt-4o-eu", "claude"])
+///     .group_on(FailureKind::ContextWindow, "gpt-4o", ["gpt-4o-long"])
+///     .otherwise(["small"]);
+/// # let _ = plan;
+/// ```
+#[derive(Clone)]
+pub struct FallbackPlan {
+    pub(super) classify: Arc<dyn Classify>,
+    lists: HashMap<GroupName, Vec<GroupName>>,
+    by_kind: HashMap<(FailureKind, GroupName), Vec<GroupName>>,
+    otherwise: Vec<GroupName>,
+    pub(super) max: usize,
+    on_bad_request: bool,
+    pub(super) replay_limit: usize,
+}
+
+impl Default for FallbackPlan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FallbackPlan {
+    /// A plan without any group.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            classify: Arc::new(HttpClassify::new()),
+            lists: HashMap::new(),
+            by_kind: HashMap::new(),
+            otherwise: Vec::new(),
+            max: 5,
+            on_bad_request: false,
+            replay_limit: ReplayBody::DEFAULT_LIMIT,
+        }
+    }
+
+    /// The groups that stand in for `group`, in order. LiteLLM's `fallbacks`.
+    #[must_use]
+    pub fn group<G: Into<GroupName>>(
+        mut self,
+        group: impl Into<GroupName>,
+        targets: impl IntoIterator<Item = G>,
+    ) -> Self {
+        self.lists.insert(group.into(), targets.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The groups that stand in for `group` when the failure is of `kind`, in the stead of its other list. LiteLLM's
+    /// `context_window_fallbacks` and `content_policy_fallbacks`.
+    #[must_use]
+    pub fn group_on<G: Into<GroupName>>(
+        mut self,
+        kind: FailureKind,
+        group: impl Into<GroupName>,
+        targets: impl IntoIterator<Item = G>,
+    ) -> Self {
+        self.by_kind.insert((kind, group.into()), targets.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The groups that stand in for every group without a list of its own. LiteLLM's `default_fallbacks`, or `"*"`.
+    #[must_use]
+    pub fn otherwise<G: Into<GroupName>>(mut self, targets: impl IntoIterator<Item = G>) -> Self {
+        self.otherwise = targets.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How many groups are tried at most after the first. Default 5, as in LiteLLM; but a true count, whatever the
+    /// lists nest.
+    #[must_use]
+    pub fn max_fallbacks(mut self, count: usize) -> Self {
+        self.max = count;
+        self
+    }
+
+    /// Whether a request that a deployment calls wrong (400, 413, 422) is tried elsewhere. Default no; LiteLLM does.
+    #[must_use]
+    pub fn on_bad_request(mut self, falls_back: bool) -> Self {
+        self.on_bad_request = falls_back;
+        self
+    }
+
+    /// How much of a request body is recorded to be sent again, in bytes. Default 64 KiB.
+    #[must_use]
+    pub fn replay_limit(mut self, bytes: usize) -> Self {
+        self.replay_limit = bytes;
+        self
+    }
+
+    /// What is a failure. Default [`HttpClassify`]; not asked where a layer below has judged the response.
+    #[must_use]
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        self.classify = Arc::new(classify);
+        self
+    }
+
+    /// The groups to try after `group` failed so.
+    pub(super) fn targets(&self, group: Option<&GroupName>, failure: &Failure) -> &[GroupName] {
+        if !self.falls_back(failure) {
+            return &[];
+        }
+        self.listed(group, failure.kind())
+    }
+
+    /// Whether a failure like most leads anywhere from `group`.
+    pub(super) fn leads_on<'a>(&'a self, group: Option<&GroupName>) -> &'a [GroupName] {
+        self.listed(group, FailureKind::Server)
+    }
+
+    /// Whether a failure of this kind is tried in another group.
+    pub(super) fn falls_back(&self, failure: &Failure) -> bool {
+        match failure.kind() {
+            FailureKind::BadRequest => self.on_bad_request,
+            FailureKind::Cancelled | FailureKind::Truncated => false,
+            _ => true,
+        }
+    }
+
+    /// Whether any failure leads anywhere from `group`.
+    pub(super) fn has_lists_for(&self, group: Option<&GroupName>) -> bool {
+        let listed = |group: &GroupName| self.by_kind.keys().any(|(_, of)| of == group);
+        !self.leads_on(group).is_empty() || group.is_some_and(listed)
+    }
+
+    fn listed(&self, group: Option<&GroupName>, kind: FailureKind) -> &[GroupName] {
+        let own = group.and_then(|group| {
+            let of_kind = || self.by_kind.get(&(kind, group.clone()));
+            let of_kind = if self.by_kind.is_empty() { None } else { of_kind() };
+            of_kind.or_else(|| self.lists.get(group))
+        });
+        own.unwrap_or(&self.otherwise)
+    }
+}
+
+impl fmt::Debug for FallbackPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallbackPlan")
+            .field("groups", &self.lists)
+            .field("groups_on", &self.by_kind)
+            .field("otherwise", &self.otherwise)
+            .field("max_fallbacks", &self.max)
+            .finish_non_exhaustive()
+    }
+}
