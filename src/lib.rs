@@ -8,6 +8,7 @@ pub mod cooldown;
 pub mod deployment;
 pub mod error;
 pub mod fallback;
+pub mod fleet;
 pub mod outcome;
 pub mod retry;
 mod sync;
@@ -18,5 +19,5 @@ pub mod upstream;
 pub use self::{
     deployment::Deployment,
     error::{BoxError, Error},
-    trail::{Attempt, Demand, Fallbacks, GroupName, Served, Trail},
+    trail::{Attempt, Captured, Demand, Fallbacks, GroupName, Served, Trail},
 };

@@ -17,10 +17,12 @@ use crate::{
     sync::Lock,
 };
 
+mod captured;
 mod demand;
 mod group_name;
 mod saved;
 
+pub use self::captured::Captured;
 pub use self::demand::Demand;
 pub use self::group_name::GroupName;
 pub(crate) use self::saved::{Saved, SavedHead};
@@ -33,6 +35,7 @@ pub(crate) struct Carried {
     pub(crate) trail: Option<Trail>,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) fallbacks: Option<Fallbacks>,
+    pub(crate) captured: Option<Captured>,
     /// The head as the outermost layer that sends requests again has copied it.
     pub(crate) saved: Option<SavedHead>,
 }

@@ -30,6 +30,7 @@ use crate::{
 #[derive(Clone)]
 pub struct CooldownPolicy {
     pub(super) classify: Arc<dyn Classify>,
+    off: bool,
     window: Duration,
     allowed_fails: Option<u32>,
     allowed_by_kind: Vec<(FailureKind, u32)>,
@@ -53,6 +54,7 @@ impl CooldownPolicy {
     pub fn new(classify: impl Classify) -> Self {
         Self {
             classify: Arc::new(classify),
+            off: false,
             window: Duration::from_secs(60),
             allowed_fails: None,
             allowed_by_kind: Vec::new(),
@@ -64,6 +66,13 @@ impl CooldownPolicy {
             retry_after: RetryAfterLimits::new(),
             recovery: Recovery::default(),
         }
+    }
+
+    /// A policy that never sets a deployment aside; results are still judged and counted. LiteLLM's
+    /// `disable_cooldowns`.
+    #[must_use]
+    pub fn never(classify: impl Classify) -> Self {
+        Self { off: true, ..Self::new(classify) }
     }
 
     /// How far back failures count, in a window that slides by tenths. Default 60 s, as in LiteLLM.
@@ -219,12 +228,13 @@ impl Judge for CooldownPolicy {
         let kind = failure.kind();
         let guilty = match failure.cools() {
             // A caller that goes away says nothing, unless nobody waits for this deployment any more.
-            Cools::Never if kind == FailureKind::Cancelled => {
+            Cools::Never if !self.off && kind == FailureKind::Cancelled => {
                 let answered = record.succeeded() + record.failed(|_| true);
                 answered == 0
                     && self.share.is_some_and(|(_, minimum)| record.cancellations() >= minimum)
             }
             Cools::Never => false,
+            _ if self.off => false,
             _ if self.speaks_for_itself(failure) => true,
             Cools::AtOnce | Cools::Counts => self.is_enough(kind, record),
         };
@@ -232,7 +242,7 @@ impl Judge for CooldownPolicy {
     }
 
     fn probe_failed(&self, failure: &Failure, level: u32) -> Option<Sentence> {
-        (failure.cools() != Cools::Never).then(|| self.sentence(failure, level))
+        (!self.off && failure.cools() != Cools::Never).then(|| self.sentence(failure, level))
     }
 
     fn window(&self) -> Duration {

@@ -109,6 +109,20 @@ impl FallbackPlan {
         self
     }
 
+    /// Gives `name` the lists of `group`, where it has none of its own.
+    pub(crate) fn same_as(mut self, name: &GroupName, group: &GroupName) -> Self {
+        if let Some(list) = self.lists.get(group).cloned() {
+            self.lists.entry(name.clone()).or_insert(list);
+        }
+        let of_kinds: Vec<_> = self.by_kind.iter().filter(|((_, of), _)| of == group).collect();
+        let of_kinds: Vec<_> =
+            of_kinds.into_iter().map(|((kind, _), list)| (*kind, list.clone())).collect();
+        for (kind, list) in of_kinds {
+            self.by_kind.entry((kind, name.clone())).or_insert(list);
+        }
+        self
+    }
+
     /// The groups to try after `group` failed so.
     pub(super) fn targets(&self, group: Option<&GroupName>, failure: &Failure) -> &[GroupName] {
         if !self.falls_back(failure) {

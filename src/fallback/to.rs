@@ -53,14 +53,14 @@ impl<S, F: Clone> Layer<S> for FallbackToLayer<F> {
 /// use std::convert::Infallible;
 /// use bytes::Bytes;
 /// use http::{Request, Response, StatusCode};
-/// use http_body_util::{BodyExt, Empty, Full};
+/// use http_body_util::{Empty, Full};
 /// use tower::{Layer, ServiceExt, service_fn};
 /// use tower_fleet::fallback::FallbackToLayer;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_fleet::Error> {
 /// let down = service_fn(|_: Request<_>| async {
-///     let mut response = Response::new(Full::default());
+///     let mut response = Response::new(Full::<Bytes>::default());
 ///     *response.status_mut() = StatusCode::BAD_GATEWAY;
 ///     Ok::<_, Infallible>(response)
 /// });

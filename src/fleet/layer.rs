@@ -1,0 +1,120 @@
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use tower_layer::{Identity, Layer};
+
+use super::{Fleet, FleetBuilder};
+use crate::{
+    balance::{Balance, Strategy},
+    cooldown::{Cooldown, CooldownLayer, CooldownPolicy},
+    deployment::Deployment,
+    fallback::{Fallback, FallbackLayer, FallbackPlan},
+    retry::{Retry, RetryLayer, RetryPolicy},
+    timeout::{Timeout, TimeoutLayer},
+    trail::GroupName,
+    upstream::{SendTo, Upstream},
+};
+
+/// The canonical stack over one client, see the [module](super).
+///
+/// Every [`layer`](Layer::layer) makes a stack of its own over the same deployments.
+pub struct FleetLayer<L = Identity>(pub(super) Arc<Inner<L>>);
+
+pub(super) struct Inner<L> {
+    pub(super) groups: Vec<Group>,
+    pub(super) aliases: HashMap<GroupName, GroupName>,
+    pub(super) strategy: Arc<dyn Strategy>,
+    pub(super) cooldown: CooldownPolicy,
+    pub(super) retry: RetryPolicy,
+    pub(super) fallback: FallbackPlan,
+    pub(super) timeout: TimeoutLayer,
+    pub(super) attempt: L,
+}
+
+/// A group as it was given to the builder.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(super) name: GroupName,
+    pub(super) members: Vec<(Deployment, Upstream)>,
+}
+
+impl Group {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &GroupName {
+        &self.name
+    }
+
+    /// Its deployments, and where they are.
+    #[must_use]
+    pub fn members(&self) -> &[(Deployment, Upstream)] {
+        &self.members
+    }
+}
+
+/// What reaches the deployments of one group over the client `C`.
+pub type GroupService<C, L = Identity> =
+    Balance<Cooldown<Timeout<<L as Layer<SendTo<C>>>::Service>>, Arc<dyn Strategy>>;
+
+/// What a [`FleetLayer`] makes of the client `C`.
+pub type Stack<C, L = Identity> = Fallback<Retry<Fleet<GroupService<C, L>>>>;
+
+impl FleetLayer {
+    /// Begins a fleet in code.
+    #[must_use]
+    pub fn builder() -> FleetBuilder {
+        FleetBuilder::new()
+    }
+}
+
+impl<L> FleetLayer<L> {
+    /// The groups it began with. The deployments are handles: they show what goes on.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.0.groups
+    }
+
+    /// The aliases: pairs of a name and the group it stands for.
+    pub fn aliases(&self) -> impl Iterator<Item = (&GroupName, &GroupName)> {
+        self.0.aliases.iter()
+    }
+}
+
+impl<C, L> Layer<C> for FleetLayer<L>
+where
+    C: Clone,
+    L: Layer<SendTo<C>>,
+    L::Service: Send + Sync + 'static,
+{
+    type Service = Stack<C, L>;
+
+    fn layer(&self, client: C) -> Self::Service {
+        let inner = &*self.0;
+        let cooldown = CooldownLayer::new(inner.cooldown.clone());
+        let member = |(deployment, to): &(Deployment, Upstream)| {
+            let attempt = inner.attempt.layer(to.layer(client.clone()));
+            (deployment.clone(), cooldown.layer(inner.timeout.layer(attempt)))
+        };
+        let groups = inner.groups.iter().map(|group| {
+            (
+                group.name.clone(),
+                Balance::new(Arc::clone(&inner.strategy), group.members.iter().map(member)),
+            )
+        });
+        let aliases = inner.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));
+        let retry = RetryLayer::new(inner.retry.clone());
+        let fallback = FallbackLayer::new(inner.fallback.clone());
+        fallback.layer(retry.layer(Fleet::new(groups, aliases)))
+    }
+}
+
+impl<L> Clone for FleetLayer<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<L> fmt::Debug for FleetLayer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetLayer").field("groups", &self.0.groups).finish_non_exhaustive()
+    }
+}

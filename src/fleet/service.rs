@@ -1,0 +1,105 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::Request;
+use tower_service::Service;
+
+use super::{future::ResponseFuture, names::Names};
+use crate::{
+    BoxError, Error,
+    error::{Refused, RefusedReason},
+    trail::{Carried, GroupName},
+};
+
+/// Sends each request to the service of the group it names, see the [module](super).
+///
+/// A cheap handle. The service of the group is cloned for each request.
+pub struct Fleet<S> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    names: Names,
+    services: Vec<(GroupName, S)>,
+}
+
+impl<S> Fleet<S> {
+    /// Routes to `groups`; `aliases` are pairs of a name and the group it stands for. Of two groups with the same name
+    /// the later one serves.
+    pub fn new(
+        groups: impl IntoIterator<Item = (GroupName, S)>,
+        aliases: impl IntoIterator<Item = (GroupName, GroupName)>,
+    ) -> Self {
+        let services: Vec<_> = groups.into_iter().collect();
+        let names = Names::new(
+            services.iter().map(|(name, _)| name.clone()),
+            aliases.into_iter().collect(),
+        );
+        Self { shared: Arc::new(Shared { names, services }) }
+    }
+
+    /// The service a request for `name` goes to.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&S> {
+        let (index, _) = self.shared.names.find(name)?;
+        self.shared.services.get(index).map(|(_, service)| service)
+    }
+
+    /// The groups, in the order they were given.
+    pub fn groups(&self) -> impl Iterator<Item = (&GroupName, &S)> {
+        self.shared.services.iter().map(|(name, service)| (name, service))
+    }
+
+    fn route(&self, carried: &mut Carried) -> Result<&S, Refused> {
+        let services = &self.shared.services;
+        carried.captured = None;
+        let unknown = || Refused::new(RefusedReason::UnknownGroup);
+        match (&carried.group, &services[..]) {
+            (None, [(_, only)]) => Ok(only),
+            (None, _) => Err(unknown()),
+            (Some(name), _) => {
+                let found = self.shared.names.find(name.as_str());
+                let (index, captured) =
+                    found.ok_or_else(|| unknown().in_group(Some(name.clone())))?;
+                carried.captured = captured;
+                services.get(index).map(|(_, service)| service).ok_or_else(unknown)
+            }
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Fleet<S>
+where
+    S: Service<Request<B>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.route(Carried::entry(request.extensions_mut())) {
+            Ok(service) => ResponseFuture::routed(service.clone(), request),
+            Err(refused) => ResponseFuture::refused(refused),
+        }
+    }
+}
+
+impl<S> Clone for Fleet<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Fleet<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.groups()).finish()
+    }
+}
