@@ -9,6 +9,8 @@ pub mod deployment;
 pub mod error;
 pub mod fallback;
 pub mod fleet;
+#[cfg(feature = "llm")]
+pub mod llm;
 pub mod outcome;
 pub mod retry;
 mod sync;

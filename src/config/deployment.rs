@@ -47,6 +47,8 @@ pub struct DeploymentConfig {
     pub max_parallel_requests: Option<u32>,
     /// Where it stands in the file, such as `model_list[2]`.
     pub place: String,
+    /// The line where it begins, from 1.
+    pub line: u64,
 }
 
 /// What of a deployment could not be read is left empty: the error noted for it keeps it from being
@@ -67,7 +69,7 @@ pub(super) fn read_list(root: &mut Section<'_>) -> Vec<DeploymentConfig> {
 /// `ids` are those given so far and where.
 fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig {
     let mut entry = item.section();
-    let place = entry.at.place.clone();
+    let (place, line) = (entry.at.place.clone(), entry.at.line);
 
     let model_name = entry.require("model_name", "the name by which requests ask for the model");
     let model_name = model_name.and_then(|field| field.text()).unwrap_or_default();
@@ -105,6 +107,7 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
             .and_then(|field| field.count())
             .filter(|limit| *limit > 0),
         place,
+        line,
     };
     params.finish(keys::LITELLM_PARAMS);
     entry.finish(&[]);

@@ -1,6 +1,7 @@
 //! A fleet described in the YAML of a LiteLLM proxy.
 //!
-//! [`Config`] reads such a file into plain values and builds nothing. What it promises:
+//! [`Config`] reads such a file into plain values, and [`Config::fleet`] makes a [`FleetLayer`](crate::fleet::FleetLayer)
+//! of them. What it promises:
 //!
 //! - **Nothing is silently ignored.** A key that has no effect here is a
 //!   [warning](Config::warnings): mistyped, unknown, or LiteLLM's but not honoured yet. So is a
@@ -45,6 +46,7 @@
 
 mod deployment;
 mod field;
+mod fleet;
 mod keys;
 mod names;
 mod problem;
@@ -64,6 +66,7 @@ use std::{fs, path::Path};
 
 pub use self::{
     deployment::DeploymentConfig,
+    fleet::ConfiguredFleet,
     problem::{ConfigError, Problem},
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},
     secret::Secret,

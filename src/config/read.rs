@@ -42,7 +42,7 @@ impl<'r> Reader<'r> {
 pub(super) struct At<'r> {
     reader: &'r Reader<'r>,
     pub(super) place: String,
-    line: u64,
+    pub(super) line: u64,
 }
 
 impl At<'_> {

@@ -53,4 +53,5 @@ mod service;
 pub use self::builder::{FleetBuilder, FleetError};
 pub use self::future::ResponseFuture;
 pub use self::layer::{FleetLayer, Group, GroupService, Stack};
+pub(crate) use self::pattern::Pattern;
 pub use self::service::Fleet;

@@ -47,6 +47,7 @@ mod tests {
         assert_eq!(captures("openai/*", "openai/"), Some(vec![""]));
         assert_eq!(captures("*", "anything"), Some(vec!["anything"]));
         assert_eq!(captures("a*b*c", "a1b2c"), Some(vec!["1", "2"]));
+        assert_eq!(captures("a**b", "ab"), Some(vec!["", ""]));
         assert_eq!(captures("*-*", "x-y-z"), Some(vec!["x", "y-z"]));
     }
 
@@ -56,6 +57,7 @@ mod tests {
         assert_eq!(captures("x-*-mini", "x-4-mini-extra"), None);
         assert_eq!(captures("x-*-mini", "an-x-4-mini"), None);
         assert_eq!(captures("ab*ba", "aba"), None, "the ends may not overlap");
+        assert_eq!(captures("*b*a", "ab"), None);
     }
 
     #[test]

@@ -1,0 +1,41 @@
+//! Knows what a request to an inference API carries: which model it asks for.
+//!
+//! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
+//! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
+//! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_fleet::{BoxError, Deployment, body::ReplayBody, fleet::FleetLayer, llm, upstream::Upstream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let echo = service_fn(|request: Request<llm::RewrittenBody<ReplayBody>>| async move {
+//!     let sent = request.into_body().collect().await?.to_bytes();
+//!     Ok::<_, BoxError>(Response::new(Full::new(sent)))
+//! });
+//! let fleet = FleetLayer::builder()
+//!     .group("chat", [(Deployment::new("eu").model("gpt-4o-2024"), Upstream::new("https://eu.example/v1")?)])
+//!     .attempt_layer(llm::RewriteModelLayer)
+//!     .build()?;
+//! let client = ServiceBuilder::new().layer(llm::InspectLayer::new()).layer(fleet).service(echo);
+//!
+//! let body = Full::new(Bytes::from(r#"{"model": "chat", "stream": false}"#));
+//! let answer = client.oneshot(Request::post("/chat/completions").body(body)?).await?;
+//! assert_eq!(answer.into_body().collect().await?.to_bytes(), r#"{"model": "gpt-4o-2024", "stream": false}"#);
+//! # Ok(())
+//! # }
+//! ```
+
+mod inspect;
+mod peek;
+mod rewrite;
+mod rewritten;
+
+pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
+pub use self::rewrite::{RewriteModel, RewriteModelLayer};
+pub use self::rewritten::RewrittenBody;
