@@ -1,5 +1,7 @@
 //! What a strategy chooses from.
 
+#![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
+
 use std::fmt;
 
 use fastrand::Rng;

@@ -46,6 +46,7 @@ where
     }
 
     /// Takes the deployment with this id out at once; none if there is no such.
+    #[expect(clippy::must_use_candidate, reason = "the deployment is gone either way")]
     pub fn remove(&self, id: &str) -> Option<Deployment> {
         self.group.remove(id)
     }

@@ -4,6 +4,8 @@
 //! requests, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
 //! takes a member out for a time says when to look again, so the pick needs neither timer nor task.
 
+#![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
+
 use std::ops::Range;
 
 use fastrand::Rng;
@@ -290,8 +292,7 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        loop {
-            let Some(index) = self.choose(strategy, wish) else { break };
+        while let Some(index) = self.choose(strategy, wish) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
                 return Ok(self.take(index, admission, probe, wish));
             }
@@ -515,6 +516,11 @@ impl Pool {
         let serial = self.members[index].serial;
         let others = || self.live().filter(|member| member.serial != serial);
         let out = others().filter(|member| member.health.is_soft_out()).count();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a share of a small number"
+        )]
         let allowed = ((self.live as f32 * self.max_ejected) as usize).max(1);
         out < allowed && others().any(|member| !matches!(member.health, InOrOut::Out { .. }))
     }

@@ -92,6 +92,7 @@ impl<B: Body> Kept<B> {
         Poll::Ready(())
     }
 
+    #[expect(clippy::type_complexity, reason = "it is what `Body` has there")]
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -143,7 +144,7 @@ impl<B: Body> Body for KeptBody<B> {
         match &self.inner {
             Inner::Live { body } => body.is_end_stream(),
             Inner::Kept { kept } => {
-                let ended = kept.rest.as_ref().is_none_or(|rest| rest.is_end_stream());
+                let ended = kept.rest.as_ref().is_none_or(Body::is_end_stream);
                 ended && kept.frames.is_empty() && kept.error.is_none()
             }
         }

@@ -143,28 +143,29 @@ where
     }
 }
 
+/// What follows the answer of a group.
+enum Next<R: Body> {
+    To(GroupName),
+    Return(Result<Response<KeptBody<R>>, Error>),
+}
+
 impl<S, R: Body> Onward<S, R> {
-    /// The group to try next, or what to return.
-    fn settle(
-        &mut self,
-        result: Result<Response<R>, Error>,
-    ) -> Result<GroupName, Result<Response<KeptBody<R>>, Error>> {
+    fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
         let (outcome, result) = outcome_of(&*self.walk.plan.classify, result);
-        let Outcome::Failure(failure) = outcome else {
-            return Err(result.map(|response| response.map(KeptBody::new)));
+        let next = match outcome {
+            Outcome::Failure(failure) => self.walk.next(&failure).filter(|_| self.can_replay()),
+            Outcome::Success | Outcome::Ignored => {
+                return Next::Return(result.map(|response| response.map(KeptBody::new)));
+            }
         };
-        let next = self.walk.next(&failure).filter(|_| self.can_replay());
         match (next, self.first.take()) {
-            (Some(group), None) => {
-                self.first = Some(result.map(|response| response.map(KeptBody::keep)));
-                Ok(group)
-            }
             (Some(group), first) => {
-                self.first = first;
-                Ok(group)
+                self.first =
+                    first.or_else(|| Some(result.map(|response| response.map(KeptBody::keep))));
+                Next::To(group)
             }
-            (None, Some(first)) => Err(first),
-            (None, None) => Err(result.map(|response| response.map(KeptBody::new))),
+            (None, Some(first)) => Next::Return(first),
+            (None, None) => Next::Return(result.map(|response| response.map(KeptBody::new))),
         }
     }
 
@@ -215,11 +216,11 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     let next = match onward {
                         Some(onward) => onward.settle(result),
-                        None => Err(result.map(|response| response.map(KeptBody::new))),
+                        None => Next::Return(result.map(|response| response.map(KeptBody::new))),
                     };
                     match next {
-                        Ok(group) => state.set(State::Readying { group }),
-                        Err(result) => {
+                        Next::To(group) => state.set(State::Readying { group }),
+                        Next::Return(result) => {
                             state.set(State::Done);
                             return Poll::Ready(result);
                         }

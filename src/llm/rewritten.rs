@@ -56,10 +56,9 @@ impl Splice {
         self.rest = chunk.split_off(to);
         chunk.truncate(from);
         match (begins_here, chunk.is_empty()) {
-            (false, true) => std::mem::take(&mut self.rest),
-            (false, false) => chunk,
+            (_, false) => chunk,
             (true, true) => std::mem::take(&mut self.replacement),
-            (true, false) => chunk,
+            (false, true) => std::mem::take(&mut self.rest),
         }
     }
 

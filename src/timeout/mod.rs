@@ -2,7 +2,7 @@
 //!
 //! Under a [balance](crate::balance) the deployment's own [`timeout`](crate::Deployment::timeout) goes before the
 //! layer's, and neither lasts beyond the deadline of the request as a whole ([`Trail::limit`](crate::Trail::limit)). An
-//! attempt that runs out ends in [`Error::TimedOut`](crate::Error::TimedOut), which counts against the deployment, and
+//! attempt that runs out ends in [`Error::TimedOut`], which counts against the deployment, and
 //! which a retry above takes elsewhere. No timer is set where no limit is.
 //!
 //! ```

@@ -173,10 +173,10 @@ impl State {
         match outcome {
             Outcome::Success => self.totals.succeeded += 1,
             Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
-                self.totals.cancelled += 1
+                self.totals.cancelled += 1;
             }
             Outcome::Failure(_) => self.totals.failed += 1,
-            _ => {}
+            Outcome::Ignored => {}
         }
     }
 
