@@ -267,6 +267,7 @@ impl Pool {
         }
         self.live = self.live().count();
         self.ready = 0;
+        self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
         for index in 0..self.members.len() {
             self.place(index);
         }
