@@ -265,6 +265,8 @@ impl Pool {
         }
         self.live = self.live().count();
         self.ready = 0;
+        // Members that left took their ramps with them.
+        self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
         for index in 0..self.members.len() {
             self.place(index);
         }
