@@ -106,6 +106,10 @@ impl Member {
 }
 
 impl InOrOut {
+    const fn is_out(self) -> bool {
+        matches!(self, Self::Out { .. })
+    }
+
     const fn is_soft_out(self) -> bool {
         matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
     }
@@ -443,7 +447,7 @@ impl Pool {
         if self.live == 0 {
             return Refused::new(RefusedReason::Empty);
         }
-        if self.live().any(|member| !matches!(member.health, InOrOut::Out { .. })) {
+        if self.live().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);
         }
         match self.live().filter_map(out).min_by_key(|(due, _)| *due) {
@@ -503,7 +507,8 @@ impl Pool {
             self.look_at(due);
         }
         self.place(index);
-        if before.is_soft_out() && !health.is_soft_out() {
+        let is_back = before.is_out() && !health.is_out();
+        if is_back || before.is_soft_out() && !health.is_soft_out() {
             self.eject_one_kept_in(now);
         }
     }
@@ -518,7 +523,7 @@ impl Pool {
         let others = || self.live().filter(|member| member.serial != serial);
         let out = others().filter(|member| member.health.is_soft_out()).count();
         let allowed = ((self.live as f32 * self.max_ejected) as usize).max(1);
-        out < allowed && others().any(|member| !matches!(member.health, InOrOut::Out { .. }))
+        out < allowed && others().any(|member| !member.health.is_out())
     }
 
     fn eject_one_kept_in(&mut self, now: Instant) {
@@ -531,8 +536,7 @@ impl Pool {
     /// Makes a member's place in its queue what its health and load say.
     fn place(&mut self, index: usize) {
         let member = &mut self.members[index];
-        let healthy = !matches!(member.health, InOrOut::Out { .. });
-        let should = member.is_live() && healthy && !member.is_full() && !member.slots.is_empty();
+        let should = member.is_live() && !member.health.is_out() && !member.is_full() && !member.slots.is_empty();
         if should == member.is_in {
             return;
         }
