@@ -32,8 +32,8 @@ pub(crate) struct Pool {
     max_ejected: f32,
     /// No member's time is up before this.
     next_due: Option<Instant>,
-    /// Members that are live.
-    live: usize,
+    /// Members that are live and have a weight.
+    serving: usize,
     /// Members that are in.
     ready: usize,
     ramping: usize,
@@ -159,7 +159,7 @@ impl Pool {
             rng,
             max_ejected,
             next_due: None,
-            live: 0,
+            serving: 0,
             ready: 0,
             ramping: 0,
             next_serial: 0,
@@ -267,7 +267,7 @@ impl Pool {
                 member.is_in = false;
             }
         }
-        self.live = self.live().count();
+        self.serving = self.serving().count();
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
@@ -412,7 +412,7 @@ impl Pool {
         if wish.elsewhere || wish.strict {
             return None;
         }
-        let lone = self.live == 1;
+        let lone = self.serving == 1;
         let may = |member: &Member| match member.health {
             InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
                 soft || (lone && kind.is_some())
@@ -444,13 +444,13 @@ impl Pool {
             InOrOut::Out { due: Some(due), why } => Some((due, why)),
             _ => None,
         };
-        if self.live == 0 {
+        if self.serving == 0 {
             return Refused::new(RefusedReason::Empty);
         }
-        if self.live().any(|member| !member.health.is_out()) {
+        if self.serving().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);
         }
-        match self.live().filter_map(out).min_by_key(|(due, _)| *due) {
+        match self.serving().filter_map(out).min_by_key(|(due, _)| *due) {
             None => Refused::new(RefusedReason::Paused),
             Some((due, why)) => {
                 let cause = if let Refusal::Cooling { kind, .. } = why { kind } else { None };
@@ -516,13 +516,13 @@ impl Pool {
     /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
     /// several never. A lone member goes out; the last resort of the pick is made for it.
     fn may_eject(&self, index: usize) -> bool {
-        if self.live == 1 {
+        if self.serving == 1 {
             return true;
         }
         let serial = self.members[index].serial;
-        let others = || self.live().filter(|member| member.serial != serial);
+        let others = || self.serving().filter(|member| member.serial != serial);
         let out = others().filter(|member| member.health.is_soft_out()).count();
-        let allowed = ((self.live as f32 * self.max_ejected) as usize).max(1);
+        let allowed = ((self.serving as f32 * self.max_ejected) as usize).max(1);
         out < allowed && others().any(|member| !member.health.is_out())
     }
 
@@ -553,6 +553,11 @@ impl Pool {
 
     fn live(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.is_live())
+    }
+
+    /// The members that count for the fleet rules: one of weight 0 takes no request.
+    fn serving(&self) -> impl Iterator<Item = &Member> {
+        self.live().filter(|member| !member.slots.is_empty())
     }
 
     fn member_mut(&mut self, key: Key) -> Option<&mut Member> {
