@@ -93,6 +93,11 @@ impl Member {
         self.stage == Stage::Live
     }
 
+    /// Whether others may go out because of it: one on trial takes few requests, and may fail.
+    fn is_proven(&self) -> bool {
+        !self.health.is_out() && !self.probing
+    }
+
     fn is_full(&self) -> bool {
         self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
     }
@@ -481,7 +486,7 @@ impl Pool {
         if !member.is_live() {
             return;
         }
-        let before = member.health;
+        let (before, was_proven) = (member.health, member.is_proven());
         let (standing, epoch) = member.deployment.health().standing(now);
         let (health, ramp) = match standing {
             Standing::In { ramp } => (InOrOut::In, ramp),
@@ -503,12 +508,13 @@ impl Pool {
             Standing::In { ramp } => ramp.and_then(|ramp| ramp.since.checked_add(ramp.length)),
             Standing::Probing => None,
         };
+        let is_back = !was_proven && member.is_proven();
         if let Some(due) = member.due {
             self.look_at(due);
         }
         self.place(index);
-        let is_back = before.is_out() && !health.is_out();
-        if is_back || before.is_soft_out() && !health.is_soft_out() {
+        let is_place_free = before.is_soft_out() && !health.is_soft_out();
+        if is_back || is_place_free {
             self.eject_one_kept_in(now);
         }
     }
@@ -516,14 +522,15 @@ impl Pool {
     /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
     /// several never. A lone member goes out; the last resort of the pick is made for it.
     fn may_eject(&self, index: usize) -> bool {
-        if self.serving == 1 {
+        let member = &self.members[index];
+        if self.serving == 1 || member.slots.is_empty() {
             return true;
         }
-        let serial = self.members[index].serial;
+        let serial = member.serial;
         let others = || self.serving().filter(|member| member.serial != serial);
         let out = others().filter(|member| member.health.is_soft_out()).count();
         let allowed = ((self.serving as f32 * self.max_ejected) as usize).max(1);
-        out < allowed && others().any(|member| !member.health.is_out())
+        out < allowed && others().any(Member::is_proven)
     }
 
     fn eject_one_kept_in(&mut self, now: Instant) {
