@@ -543,7 +543,10 @@ impl Pool {
     /// Makes a member's place in its queue what its health and load say.
     fn place(&mut self, index: usize) {
         let member = &mut self.members[index];
-        let should = member.is_live() && !member.health.is_out() && !member.is_full() && !member.slots.is_empty();
+        let should = member.is_live()
+            && !member.health.is_out()
+            && !member.is_full()
+            && !member.slots.is_empty();
         if should == member.is_in {
             return;
         }
@@ -571,3 +574,6 @@ impl Pool {
         self.members.get_mut(key.index as usize).filter(|member| member.serial == key.serial)
     }
 }
+
+#[cfg(test)]
+mod tests;
