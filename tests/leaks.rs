@@ -1,13 +1,19 @@
 //! Nothing leaks: requests are cancelled, refused, broken and finished in every order, and in the end nothing is in
 //! flight anywhere.
 
+#![allow(
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test may fail, and its numbers are small"
+)]
+
 use std::{
     future::Future,
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -102,10 +108,10 @@ fn caller() -> impl Generate<Value = Caller> {
 struct Scripted {
     fates: Arc<Vec<Fate>>,
     /// Clones made, which is one for each pick.
-    clones: Arc<AtomicU64>,
+    clones: Arc<AtomicUsize>,
     /// Requests that arrived.
-    calls: Arc<AtomicU64>,
-    turn: u64,
+    calls: Arc<AtomicUsize>,
+    turn: usize,
 }
 
 impl Clone for Scripted {
@@ -124,7 +130,7 @@ impl<B> Service<Request<B>> for Scripted {
     type Future = Attempt;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &self.fates[self.turn as usize % self.fates.len()] {
+        match &self.fates[self.turn % self.fates.len()] {
             Fate::Unready => Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into())),
             Fate::NeverReady => Poll::Pending,
             _ => Poll::Ready(Ok(())),
@@ -133,7 +139,7 @@ impl<B> Service<Request<B>> for Scripted {
 
     fn call(&mut self, _: Request<B>) -> Attempt {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let fate = self.fates[call as usize % self.fates.len()].clone();
+        let fate = self.fates[call % self.fates.len()].clone();
         Box::pin(async move {
             match fate {
                 Fate::Answers { status, after, body } => {
@@ -313,7 +319,7 @@ async fn play(scenario: Scenario) {
     for (index, pause) in steps {
         let index = index % running.len();
         let before = std::mem::replace(&mut running[index], Running::Over);
-        begun += u64::from(matches!(before, Running::Waiting));
+        begun += usize::from(matches!(before, Running::Waiting));
         running[index] = before.step(callers[index], &stack);
         for one in &members {
             let limit = one.get_max_parallel_requests();
@@ -323,14 +329,16 @@ async fn play(scenario: Scenario) {
     }
     running.clear();
 
-    let picked = || members.iter().map(Deployment::picked).sum::<u64>();
+    let picked = || members.iter().map(|one| one.picked() as usize).sum::<usize>();
     assert!(members.iter().all(|one| one.in_flight() == 0), "{members:?}");
     assert_eq!(picked(), inner.clones.load(Ordering::Relaxed) - built, "a clone for each pick");
     assert!(inner.calls.load(Ordering::Relaxed) <= picked());
     if is_simple {
         assert_eq!(picked(), begun);
     }
-    members.iter().for_each(|one| one.health().reset());
+    for one in &members {
+        one.health().reset();
+    }
     over.store(members.len(), Ordering::Relaxed);
     drop(stack.clone().call(Request::default()));
     assert!(members.iter().all(|one| one.in_flight() == 0), "{members:?}");

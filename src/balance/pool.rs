@@ -301,8 +301,7 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        loop {
-            let Some(index) = self.choose(strategy, wish) else { break };
+        while let Some(index) = self.choose(strategy, wish) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
                 return Ok(self.take(index, admission, probe, wish));
             }

@@ -1,5 +1,12 @@
 //! The balance through its public face.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a test may fail, and its numbers are small"
+)]
+
 use std::{
     convert::Infallible,
     future::Future,

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use tokio::time::sleep;
 use tower::Layer;
 use tower_fleet::{
-    balance::{BalanceLayer, Candidates, Choice, RoundRobin, Strategy},
+    balance::{BalanceLayer, Candidate, Candidates, Choice, RoundRobin, Strategy},
     cooldown::CooldownLayer,
     retry::{RetryLayer, RetryPolicy},
     upstream::Upstream,
@@ -135,7 +135,7 @@ async fn a_strategy_of_ones_own_is_a_few_lines() {
 
     impl Strategy for Pack {
         fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-            Some(candidates.iter().max_by_key(|one| one.in_flight())?.choose())
+            Some(candidates.iter().max_by_key(Candidate::in_flight)?.choose())
         }
     }
 

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     Data,
     Trailers,
     Error,
@@ -21,7 +21,7 @@ pub enum Part {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Script {
+pub(crate) struct Script {
     parts: VecDeque<Part>,
     /// Says with the last frame that it is the last.
     says_end: bool,
@@ -30,16 +30,16 @@ pub struct Script {
 }
 
 impl Script {
-    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+    pub(crate) fn new(parts: impl IntoIterator<Item = Part>) -> Self {
         Self { parts: parts.into_iter().collect(), says_end: false, says_length: false }
     }
 
-    pub fn saying_end(mut self) -> Self {
+    pub(crate) fn saying_end(mut self) -> Self {
         self.says_end = true;
         self
     }
 
-    pub fn saying_length(mut self) -> Self {
+    pub(crate) fn saying_length(mut self) -> Self {
         self.says_length = true;
         self
     }

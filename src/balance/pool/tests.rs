@@ -1,3 +1,10 @@
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the numbers of a test are small"
+)]
+
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -90,6 +97,12 @@ fn give_back(pool: &mut Pool, picked: Picked) -> String {
     deployment.id().to_owned()
 }
 
+fn give_all_back(pool: &mut Pool, picks: impl IntoIterator<Item = Picked>) {
+    for picked in picks {
+        give_back(pool, picked);
+    }
+}
+
 fn fail(pool: &mut Pool, key: Key, judge: &Strict, kind: FailureKind) {
     let now = Instant::now();
     let health = pool.deployment(key).expect("it is there").health();
@@ -122,7 +135,7 @@ async fn a_full_member_is_passed_over_until_it_gives_back() {
     let held: Vec<_> = (0..5).map(|_| pick(&mut pool).expect("one can be picked")).collect();
     let on = |id| held.iter().filter(|picked| picked.deployment.id() == id).count();
     assert_eq!((on("a"), on("b")), (1, 4));
-    held.into_iter().for_each(|picked| drop(give_back(&mut pool, picked)));
+    give_all_back(&mut pool, held);
     assert_eq!(pool.ready, 2);
 }
 
@@ -206,6 +219,6 @@ async fn a_new_weight_takes_over_what_is_in_flight() {
     // 3 of weight 4 against 3 of weight 1: the next 9 all go to the first.
     let more: Vec<_> = (0..10).map(|_| pick(&mut pool).expect("one can be picked")).collect();
     assert!(more.iter().take(9).all(|picked| picked.key == keys[0]));
-    held.into_iter().chain(more).for_each(|picked| drop(give_back(&mut pool, picked)));
+    give_all_back(&mut pool, held.into_iter().chain(more));
     assert!(pool.members.iter().all(|member| member.in_flight == 0));
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_precision_loss, reason = "the numbers of a test are small")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;

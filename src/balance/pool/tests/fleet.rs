@@ -7,7 +7,9 @@ use FailureKind::{RateLimited, Server};
 #[tokio::test(start_paused = true)]
 async fn at_most_the_share_is_out_for_soft_reasons() {
     let (mut pool, keys) = pool(weighted(&[1; 6]));
-    keys.iter().for_each(|key| fail(&mut pool, *key, &SOFT, Server));
+    for key in &keys {
+        fail(&mut pool, *key, &SOFT, Server);
+    }
     assert_eq!(out(&pool), ["a", "b", "c"]);
     let mut seen: Vec<_> = (0..60).map(|_| next(&mut pool)).collect();
     seen.sort();
@@ -18,7 +20,9 @@ async fn at_most_the_share_is_out_for_soft_reasons() {
 #[tokio::test(start_paused = true)]
 async fn hard_reasons_know_no_share() {
     let (mut pool, keys) = pool(weighted(&[1; 4]));
-    keys.iter().for_each(|key| fail(&mut pool, *key, &HARD, RateLimited));
+    for key in &keys {
+        fail(&mut pool, *key, &HARD, RateLimited);
+    }
     assert_eq!(out(&pool), ["a", "b", "c", "d"]);
 }
 
@@ -65,7 +69,10 @@ async fn one_kept_in_stays_while_another_is_on_trial() {
     let mut held = Vec::new();
     let trial = loop {
         let picked = pick_elsewhere(&mut pool).expect("the one kept in takes what is no trial");
-        if picked.probe.is_some() { break picked } else { held.push(picked) }
+        if picked.probe.is_some() {
+            break picked;
+        }
+        held.push(picked);
     };
     assert_eq!(out(&pool), ["a"], "its place is taken");
     succeed(&mut pool, trial);
@@ -118,7 +125,7 @@ async fn a_group_whose_every_member_cools_for_soft_reasons_is_still_asked() {
     assert_eq!(out(&pool), ["a", "b"]);
     let held = [pick(&mut pool).expect("asked"), pick(&mut pool).expect("asked")];
     assert_ne!(held[0].key, held[1].key, "the one with fewer in flight");
-    held.into_iter().for_each(|picked| drop(give_back(&mut pool, picked)));
+    give_all_back(&mut pool, held);
     let mut tried = Tried::default();
     tried.add(pool.deployment(keys[0]).expect("it is there"));
     for _ in 0..20 {

@@ -58,7 +58,7 @@ fn shares(strategy: &impl Strategy, weights: &[u32], held: usize) -> Vec<f64> {
         hits[keys.iter().position(|key| *key == picked.key).expect("known")] += 1;
         running.push_back(picked);
     }
-    running.into_iter().for_each(|picked| drop(give_back(&mut pool, picked)));
+    give_all_back(&mut pool, running);
     assert!(pool.members.iter().all(|m| m.in_flight == 0 && m.deployment.in_flight() == 0));
     hits.into_iter().map(|hits: u32| f64::from(hits) / f64::from(PICKS)).collect()
 }
