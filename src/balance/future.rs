@@ -59,7 +59,6 @@ pin_project! {
 struct Readying<S, P, B> {
     group: Arc<Group<S, P>>,
     request: Request<B>,
-    started: Instant,
     contenders: Contenders<S>,
     /// How many others may still be asked while these are pending.
     others: usize,
@@ -73,6 +72,7 @@ struct Contender<S> {
     lease: Lease,
     admission: Admission,
     spare: bool,
+    picked: Instant,
 }
 
 /// Picks whose readiness is awaited: nearly always one, so that one needs no allocation.
@@ -103,7 +103,6 @@ where
         let mut readying = Readying {
             group,
             request,
-            started: Instant::now(),
             contenders: Contenders { first: None, more: Vec::new() },
             others: OTHERS,
             tried,
@@ -125,21 +124,23 @@ where
 {
     /// Adds a contender. `strict`: one that was not tried, and only if it is in.
     fn pick(&mut self, strict: bool) -> Result<(), Refused> {
+        let picked = Instant::now();
         let carried = Carried::of(self.request.extensions());
         let trail = carried.and_then(|carried| carried.trail.as_ref());
         let wish = Wish {
-            now: self.started,
+            now: picked,
             tried: &self.tried,
             strict,
             elsewhere: trail.is_some_and(Trail::has_elsewhere),
             demand: carried.and_then(|carried| carried.demand.as_deref()),
         };
-        let picked = self.group.pick(&wish);
-        let Leased { service, lease, admission, spare } = picked.map_err(|refused| {
+        let leased = self.group.pick(&wish);
+        let Leased { service, lease, admission, spare } = leased.map_err(|refused| {
             refused.in_group(carried.and_then(|carried| carried.group.clone()))
         })?;
         self.tried.add(lease.deployment());
-        self.contenders.push(Contender { service: S::clone(&service), lease, admission, spare });
+        let service = S::clone(&service);
+        self.contenders.push(Contender { service, lease, admission, spare, picked });
         Ok(())
     }
 
@@ -188,16 +189,16 @@ where
         if let Some(trail) = Trail::of(&self.request) {
             let group =
                 Carried::of(self.request.extensions()).and_then(|carried| carried.group.clone());
-            let index = trail.push(Some(deployment.clone()), group, self.started, contender.spare);
-            trail.answered(index, now.saturating_duration_since(self.started));
+            let picked = contender.picked;
+            let index = trail.push(Some(deployment.clone()), group, picked, contender.spare);
+            trail.answered(index, now.saturating_duration_since(picked));
             trail.judged(index, outcome);
         }
     }
 
     /// Sends the request to a contender that is ready.
     fn call(mut self, contender: Contender<S>) -> (S::Future, Called) {
-        let Contender { mut service, lease, admission, spare } = contender;
-        let started = self.started;
+        let Contender { mut service, lease, admission, spare, picked: started } = contender;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(self.request.extensions_mut());
         let step = carried.trail.as_ref().map(|trail| {

@@ -34,8 +34,8 @@ pub(crate) struct Pool {
     max_ejected: f32,
     /// No member's time is up before this.
     next_due: Option<Instant>,
-    /// Members that are live.
-    live: usize,
+    /// Members that are live and have a weight.
+    serving: usize,
     /// Members that are in.
     ready: usize,
     ramping: usize,
@@ -95,6 +95,11 @@ impl Member {
         self.stage == Stage::Live
     }
 
+    /// Whether others may go out because of it: one on trial takes few requests, and may fail.
+    fn is_proven(&self) -> bool {
+        !self.health.is_out() && !self.probing
+    }
+
     fn is_full(&self) -> bool {
         self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
     }
@@ -108,6 +113,10 @@ impl Member {
 }
 
 impl InOrOut {
+    const fn is_out(self) -> bool {
+        matches!(self, Self::Out { .. })
+    }
+
     const fn is_soft_out(self) -> bool {
         matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
     }
@@ -157,7 +166,7 @@ impl Pool {
             rng,
             max_ejected,
             next_due: None,
-            live: 0,
+            serving: 0,
             ready: 0,
             ramping: 0,
             next_serial: 0,
@@ -265,8 +274,9 @@ impl Pool {
                 member.is_in = false;
             }
         }
-        self.live = self.live().count();
+        self.serving = self.serving().count();
         self.ready = 0;
+        // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
         for index in 0..self.members.len() {
             self.place(index);
@@ -408,7 +418,7 @@ impl Pool {
         if wish.elsewhere || wish.strict {
             return None;
         }
-        let lone = self.live == 1;
+        let lone = self.serving == 1;
         let may = |member: &Member| match member.health {
             InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
                 soft || (lone && kind.is_some())
@@ -440,13 +450,13 @@ impl Pool {
             InOrOut::Out { due: Some(due), why } => Some((due, why)),
             _ => None,
         };
-        if self.live == 0 {
+        if self.serving == 0 {
             return Refused::new(RefusedReason::Empty);
         }
-        if self.live().any(|member| !matches!(member.health, InOrOut::Out { .. })) {
+        if self.serving().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);
         }
-        match self.live().filter_map(out).min_by_key(|(due, _)| *due) {
+        match self.serving().filter_map(out).min_by_key(|(due, _)| *due) {
             None => Refused::new(RefusedReason::Paused),
             Some((due, why)) => {
                 let cause = if let Refusal::Cooling { kind, .. } = why { kind } else { None };
@@ -477,7 +487,7 @@ impl Pool {
         if !member.is_live() {
             return;
         }
-        let before = member.health;
+        let (before, was_proven) = (member.health, member.is_proven());
         let (standing, epoch) = member.deployment.health().standing(now);
         let (health, ramp) = match standing {
             Standing::In { ramp } => (InOrOut::In, ramp),
@@ -496,14 +506,16 @@ impl Pool {
         self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
         member.due = match standing {
             Standing::Out { due, .. } => due,
-            Standing::In { ramp } => ramp.map(|ramp| ramp.since + ramp.length),
+            Standing::In { ramp } => ramp.and_then(|ramp| ramp.since.checked_add(ramp.length)),
             Standing::Probing => None,
         };
+        let is_back = !was_proven && member.is_proven();
         if let Some(due) = member.due {
             self.look_at(due);
         }
         self.place(index);
-        if before.is_soft_out() && !health.is_soft_out() {
+        let is_place_free = before.is_soft_out() && !health.is_soft_out();
+        if is_back || is_place_free {
             self.eject_one_kept_in(now);
         }
     }
@@ -511,19 +523,20 @@ impl Pool {
     /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
     /// several never. A lone member goes out; the last resort of the pick is made for it.
     fn may_eject(&self, index: usize) -> bool {
-        if self.live == 1 {
+        let member = &self.members[index];
+        if self.serving == 1 || member.slots.is_empty() {
             return true;
         }
-        let serial = self.members[index].serial;
-        let others = || self.live().filter(|member| member.serial != serial);
+        let serial = member.serial;
+        let others = || self.serving().filter(|member| member.serial != serial);
         let out = others().filter(|member| member.health.is_soft_out()).count();
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_sign_loss,
             reason = "a share of a small number"
         )]
-        let allowed = ((self.live as f32 * self.max_ejected) as usize).max(1);
-        out < allowed && others().any(|member| !matches!(member.health, InOrOut::Out { .. }))
+        let allowed = ((self.serving as f32 * self.max_ejected) as usize).max(1);
+        out < allowed && others().any(Member::is_proven)
     }
 
     fn eject_one_kept_in(&mut self, now: Instant) {
@@ -536,8 +549,10 @@ impl Pool {
     /// Makes a member's place in its queue what its health and load say.
     fn place(&mut self, index: usize) {
         let member = &mut self.members[index];
-        let healthy = !matches!(member.health, InOrOut::Out { .. });
-        let should = member.is_live() && healthy && !member.is_full() && !member.slots.is_empty();
+        let should = member.is_live()
+            && !member.health.is_out()
+            && !member.is_full()
+            && !member.slots.is_empty();
         if should == member.is_in {
             return;
         }
@@ -556,7 +571,15 @@ impl Pool {
         self.members.iter().filter(|member| member.is_live())
     }
 
+    /// The members that count for the fleet rules: one of weight 0 takes no request.
+    fn serving(&self) -> impl Iterator<Item = &Member> {
+        self.live().filter(|member| !member.slots.is_empty())
+    }
+
     fn member_mut(&mut self, key: Key) -> Option<&mut Member> {
         self.members.get_mut(key.index as usize).filter(|member| member.serial == key.serial)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! Random operations against brute force.
+
+use super::{super::Member, *};
+use crate::{
+    balance::slots::slots,
+    deployment::{Refusal, Standing},
+};
+
+const OPERATIONS: usize = 300_000;
+
+/// The pool beside what is known of it from outside: who is a member, and which leases are out.
+struct Bench {
+    pool: Pool,
+    rng: Rng,
+    now: Instant,
+    /// Live members.
+    live: Vec<Key>,
+    draining: Vec<Key>,
+    leases: Vec<Picked>,
+    /// Every deployment there ever was, and how often it was picked.
+    all: Vec<(Deployment, u64)>,
+}
+
+/// A member as brute force sees it.
+#[derive(Clone, Debug)]
+struct View {
+    key: Key,
+    order: Option<i32>,
+    in_flight: u32,
+    slots: u32,
+    is_in: bool,
+    is_full: bool,
+    was_tried: bool,
+    standing: Standing,
+}
+
+impl View {
+    fn can_take(&self) -> bool {
+        self.slots > 0 && !self.is_full
+    }
+
+    fn level(&self) -> u32 {
+        self.in_flight / self.slots
+    }
+}
+
+impl Bench {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let max_ejected = [0.0, 0.3, 0.5, 1.0][rng.usize(0..4)];
+        let pool = Pool::new(Rng::with_seed(seed), max_ejected);
+        let (live, draining, leases, all) = Default::default();
+        Self { pool, rng, now: Instant::now(), live, draining, leases, all }
+    }
+
+    fn in_flight(&self, key: Key) -> u32 {
+        self.leases.iter().filter(|lease| lease.key == key).count() as u32
+    }
+
+    /// Every live member, its load counted from the leases and its slots from the weights of its order.
+    fn views(&self, tried: &Tried) -> Vec<View> {
+        let deployments: Vec<_> =
+            self.live.iter().map(|key| self.pool.deployment(*key).expect("live")).collect();
+        let view = |(key, one): (&Key, &&Deployment)| {
+            let in_flight = self.in_flight(*key);
+            let same = |other: &&&Deployment| other.get_order() == one.get_order();
+            let weights: Vec<_> =
+                deployments.iter().filter(same).map(|one| one.get_weight()).collect();
+            let at = weights.iter().position(|weight| *weight == one.get_weight());
+            let standing = one.health().standing(self.now).0;
+            let kept = || self.pool.members[key.index as usize].health == InOrOut::KeptIn;
+            View {
+                key: *key,
+                order: one.get_order(),
+                in_flight,
+                slots: slots(&weights)[at.expect("its own")],
+                is_in: !matches!(standing, Standing::Out { .. }) || kept(),
+                is_full: one.get_max_parallel_requests().is_some_and(|most| in_flight >= most),
+                was_tried: tried.contains(one.identity()),
+                standing,
+            }
+        };
+        self.live.iter().zip(&deployments).map(view).collect()
+    }
+
+    fn pick(&mut self) {
+        let mut tried = Tried::default();
+        for _ in 0..self.rng.usize(0..4).saturating_sub(1) {
+            if let Some(key) = self.any(&self.live.clone()) {
+                tried.add(self.pool.deployment(key).expect("live"));
+            }
+        }
+        let wish = Wish {
+            now: self.now,
+            tried: &tried,
+            strict: self.rng.u8(0..8) == 0,
+            elsewhere: self.rng.u8(0..4) == 0,
+            demand: None,
+        };
+        if self.pool.next_due.is_some_and(|due| due <= self.now) {
+            self.pool.wake(self.now);
+        }
+        let views = self.views(&tried);
+        let is_in = |view: &&View| view.is_in && view.can_take();
+        let mut eligible: Vec<_> =
+            views.iter().filter(is_in).filter(|view| !view.was_tried).collect();
+        if eligible.is_empty() && !wish.strict {
+            eligible = views.iter().filter(is_in).collect();
+        }
+        let order = eligible.iter().map(|view| view.order).min_by_key(|o| (o.is_none(), *o));
+        eligible.retain(|view| Some(view.order) == order);
+        let least = eligible.iter().map(|view| view.level()).min();
+        let forced = if least.is_none() { forced(&views, &wish) } else { Vec::new() };
+
+        match self.pool.pick(&LeastBusy, &wish) {
+            Ok(picked) => {
+                let view = views.iter().find(|view| view.key == picked.key).expect("a member");
+                match least {
+                    Some(least) => {
+                        assert!(eligible.iter().any(|one| one.key == view.key), "{view:?}");
+                        assert_eq!(view.level(), least, "not the least of {eligible:?}");
+                    }
+                    None => assert!(forced.contains(&picked.key), "{view:?} of {views:?}"),
+                }
+                let another = |one: &View| {
+                    one.key != view.key && one.is_in && one.can_take() && !one.was_tried
+                };
+                assert_eq!(picked.spare, views.iter().any(another));
+                let of = self
+                    .all
+                    .iter_mut()
+                    .find(|(one, _)| one.identity() == picked.deployment.identity());
+                of.expect("known").1 += 1;
+                self.leases.push(picked);
+            }
+            Err(refused) => {
+                assert!(least.is_none() && forced.is_empty(), "refused {views:?}");
+                assert_eq!(
+                    (refused.reason(), refused.wait(), refused.cause()),
+                    refusal(&views, self.now)
+                );
+            }
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.leases.is_empty() {
+            return;
+        }
+        let Picked { key, deployment, probe, .. } =
+            self.leases.swap_remove(self.rng.usize(0..self.leases.len()));
+        deployment.vacate();
+        let gone = self.pool.release(key);
+        let was_last = self.draining.contains(&key) && self.in_flight(key) == 0;
+        assert_eq!(gone.is_some(), was_last);
+        if let Some(key) = gone {
+            self.draining.retain(|other| *other != key);
+            self.pool.remove(key);
+        }
+        drop(probe);
+        self.pool.changed(key.serial(), self.now);
+    }
+
+    fn add(&mut self) {
+        if self.live.len() >= 9 {
+            return;
+        }
+        let rng = &mut self.rng;
+        let mut deployment = Deployment::new(format!("d{}", self.all.len()))
+            .weight(rng.u32(0..6))
+            .max_parallel_requests(if rng.bool() { rng.u32(1..8) } else { 0 });
+        if rng.u8(0..3) > 0 {
+            deployment = deployment.order(rng.i32(-1..2));
+        }
+        self.all.push((deployment.clone(), 0));
+        self.live.push(self.pool.add(deployment));
+        self.pool.rebuild(self.now);
+    }
+
+    fn leave(&mut self) {
+        let Some(key) = self.any(&self.live.clone()) else { return };
+        self.live.retain(|other| *other != key);
+        if self.rng.bool() {
+            assert!(self.pool.remove(key).is_some());
+        } else if self.pool.drain(key) {
+            assert_eq!(self.in_flight(key), 0);
+            self.pool.remove(key);
+        } else {
+            self.draining.push(key);
+        }
+        self.pool.rebuild(self.now);
+    }
+
+    fn reweigh(&mut self) {
+        let Some(key) = self.any(&self.live.clone()) else { return };
+        let weight = self.rng.u32(0..6);
+        let deployment = self.pool.deployment(key).expect("live").clone().weight(weight);
+        self.pool.update(key, deployment);
+        self.pool.rebuild(self.now);
+    }
+
+    fn health(&mut self) {
+        let Some(key) = self.any(&self.live.clone()) else { return };
+        let length = Duration::from_millis(self.rng.u64(1..200));
+        match self.rng.u8(0..7) {
+            0 => fail(&mut self.pool, key, &HARD, FailureKind::RateLimited),
+            1 | 2 => fail(&mut self.pool, key, &SOFT, FailureKind::Server),
+            3 => set(&mut self.pool, key, |one| one.health().cool_for(length)),
+            4 => set(&mut self.pool, key, |one| one.health().pause()),
+            5 => set(&mut self.pool, key, |one| one.health().resume()),
+            _ => set(&mut self.pool, key, |one| one.health().reset()),
+        }
+    }
+
+    fn any(&mut self, keys: &[Key]) -> Option<Key> {
+        (!keys.is_empty()).then(|| keys[self.rng.usize(0..keys.len())])
+    }
+
+    fn soft_out(&self) -> Vec<u64> {
+        let soft = self.pool.live().filter(|member| member.health.is_soft_out());
+        soft.map(|member| member.serial).collect()
+    }
+
+    /// What holds after every operation; `before` were out for soft reasons before it.
+    fn check(&self, before: &[u64]) {
+        let members = || self.pool.live().filter(|member| !member.slots.is_empty());
+        let soft = || members().filter(|member| member.health.is_soft_out());
+        let new = soft().filter(|member| !before.contains(&member.serial)).count();
+        let allowed = ((members().count() as f32 * self.pool.max_ejected) as usize).max(1);
+        let stands = members().any(Member::is_proven);
+        if new > 0 && members().count() > 1 {
+            assert!(soft().count() <= allowed, "more went out than may: {:?}", self.pool);
+            assert!(stands, "the last went out: {:?}", self.pool);
+        }
+        for (index, member) in self.pool.members.iter().enumerate() {
+            if member.is_live() && member.health == InOrOut::KeptIn {
+                assert!(!self.pool.may_eject(index), "kept in for nothing: {:?}", self.pool);
+            }
+        }
+        assert_eq!(self.pool.ready, self.pool.members.iter().filter(|m| m.is_in).count());
+        for key in self.live.iter().chain(&self.draining) {
+            let member = &self.pool.members[key.index as usize];
+            assert_eq!(member.in_flight, self.in_flight(*key));
+            assert_eq!(member.deployment.in_flight() as u32, member.in_flight);
+        }
+    }
+}
+
+/// Who may be asked as a last resort.
+fn forced(views: &[View], wish: &Wish<'_>) -> Vec<Key> {
+    if wish.strict || wish.elsewhere {
+        return Vec::new();
+    }
+    let serving = views.iter().filter(|view| view.slots > 0).count();
+    let may = |view: &&View| match view.standing {
+        Standing::Out { why: Refusal::Cooling { kind, soft }, .. } => {
+            soft || serving == 1 && kind.is_some()
+        }
+        Standing::Out { why: Refusal::ProbesTaken, .. } => true,
+        _ => false,
+    };
+    let asked: Vec<_> = views.iter().filter(|view| view.can_take()).filter(may).collect();
+    let load = |view: &View| (view.was_tried, view.in_flight);
+    let least = asked.iter().map(|view| load(view)).min();
+    asked.iter().filter(|view| Some(load(view)) == least).map(|view| view.key).collect()
+}
+
+fn refusal(views: &[View], now: Instant) -> (RefusedReason, Option<Duration>, Option<FailureKind>) {
+    let serving = || views.iter().filter(|view| view.slots > 0);
+    if serving().next().is_none() {
+        return (RefusedReason::Empty, None, None);
+    }
+    if serving().any(|view| view.is_in) {
+        return (RefusedReason::Full, None, None);
+    }
+    let first = serving()
+        .filter_map(|view| match view.standing {
+            Standing::Out { due: Some(due), why: Refusal::Cooling { kind, .. } } => {
+                Some((due, view.key.index, kind))
+            }
+            Standing::Out { due: Some(due), .. } => Some((due, view.key.index, None)),
+            _ => None,
+        })
+        .min_by_key(|(due, index, _)| (*due, *index));
+    match first {
+        Some((due, _, kind)) => (RefusedReason::Cooling, Some(due - now), kind),
+        None => (RefusedReason::Paused, None, None),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn brute_force_agrees_with_every_pick_and_refusal() {
+    let mut picks = 0;
+    for seed in 0..50 {
+        let mut bench = Bench::new(seed);
+        for _ in 0..bench.rng.usize(1..6) {
+            bench.add();
+        }
+        for _ in 0..OPERATIONS / 50 {
+            let before = bench.soft_out();
+            match bench.rng.u8(0..100) {
+                0..48 => bench.pick(),
+                48..88 => bench.give_back(),
+                88 => bench.add(),
+                89 => bench.leave(),
+                90 => bench.reweigh(),
+                91..95 => bench.health(),
+                _ => {
+                    advance(Duration::from_millis(bench.rng.u64(0..3000))).await;
+                    bench.now = Instant::now();
+                }
+            }
+            bench.check(&before);
+        }
+        while !bench.leases.is_empty() {
+            bench.give_back();
+        }
+        assert!(bench.pool.members.iter().all(|member| member.in_flight == 0));
+        assert!(bench.draining.is_empty());
+        for (deployment, count) in &bench.all {
+            assert_eq!((deployment.in_flight(), deployment.picked()), (0, *count));
+            picks += count;
+        }
+    }
+    assert!(picks > 80_000, "only {picks} requests were picked");
+}
