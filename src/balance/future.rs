@@ -200,7 +200,8 @@ where
         if let Some(trail) = Trail::of(&self.request) {
             let group =
                 Carried::of(self.request.extensions()).and_then(|carried| carried.group.clone());
-            let index = trail.push(Some(deployment.clone()), group, self.started, contender.spare);
+            // Whatever stood ready beside it is asked by this very attempt.
+            let index = trail.push(Some(deployment.clone()), group, self.started, false);
             trail.answered(index, now.saturating_duration_since(self.started));
             trail.judged(index, outcome);
         }
