@@ -36,6 +36,9 @@ pin_project! {
     }
 }
 
+/// What a poll of a body yields.
+type Item<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+
 struct Kept<B: Body> {
     /// None once it has ended.
     rest: Option<Pin<Box<B>>>,
@@ -94,10 +97,7 @@ impl<B: Body> Kept<B> {
         Poll::Ready(())
     }
 
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Item<B>> {
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -148,7 +148,7 @@ impl<B: Body> Body for KeptBody<B> {
         match &self.inner {
             Inner::Live { body } => body.is_end_stream(),
             Inner::Kept { kept } => {
-                let ended = kept.rest.as_ref().is_none_or(|rest| rest.is_end_stream());
+                let ended = kept.rest.as_ref().is_none_or(Body::is_end_stream);
                 ended && kept.frames.is_empty() && kept.error.is_none()
             }
         }

@@ -130,7 +130,7 @@ async fn an_answer_before_all_of_it_was_sent_is_not_retried_while_it_is_being_se
 /// Hangs amid the request body, then answers the next request.
 fn hangs_once(
     fake: &Fake,
-) -> impl tower::Service<Request<ReplayBody>, Response = Response<Pieces>, Error = BoxError> + Clone
+) -> impl tower::Service<Request<ReplayBody>, Response = Response<FakeBody>, Error = BoxError> + Clone
 {
     let fake = fake.clone();
     service_fn(move |request: Request<ReplayBody>| {

@@ -2,7 +2,11 @@
 
 use tokio::time::{Instant, sleep};
 use tokio_test::task;
-use tower_fleet::{Served, cooldown::CooldownLayer, error::RefusedReason};
+use tower_fleet::{
+    Served,
+    cooldown::CooldownLayer,
+    error::{Refused, RefusedReason},
+};
 
 use super::*;
 use crate::support::{Answer, secs, text};
@@ -44,7 +48,7 @@ async fn a_response_is_better_than_a_later_refusal() {
     assert_eq!(text(response).await, "slow down");
 
     let error = send(policy(), breaker, get()).await.unwrap_err();
-    assert_eq!(error.as_refused().map(|refused| refused.reason()), Some(RefusedReason::Cooling));
+    assert_eq!(error.as_refused().map(Refused::reason), Some(RefusedReason::Cooling));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ mod kept;
 mod trail;
 mod wait;
 
-use self::support::{Fake, Pieces};
+use self::support::{Fake, FakeBody};
 
 fn request(method: Method) -> Request<Full<Bytes>> {
     Request::builder().method(method).uri("/").body(Full::default()).unwrap()
@@ -72,4 +72,4 @@ fn in_order<const N: usize>(fakes: &[Fake; N]) -> (Balance<Fake, LeastBusy>, [De
     (Balance::new(LeastBusy, members), deployments)
 }
 
-type Answered = Response<KeptBody<tower_fleet::balance::ResponseBody<Pieces>>>;
+type Answered = Response<KeptBody<tower_fleet::balance::ResponseBody<FakeBody>>>;

@@ -58,7 +58,7 @@ pub(crate) struct Answer {
     pause: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Piece {
     Data(Bytes),
     Trailers(HeaderMap),
@@ -183,9 +183,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     E: Send + 'static,
 {
-    type Response = Response<Pieces>;
+    type Response = Response<FakeBody>;
     type Error = E;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Pieces>, E>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<FakeBody>, E>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
         let (wait, unready) = {
@@ -229,7 +229,7 @@ where
             }
             let (status, headers) = answer.response.ok_or_else(error)?;
             let Answer { pieces, pause, .. } = answer;
-            let mut response = Response::new(Pieces { pieces, pause, sleep: None, _live: live });
+            let mut response = Response::new(FakeBody { pieces, pause, sleep: None, _live: live });
             *response.status_mut() = status.try_into().unwrap();
             *response.headers_mut() = headers;
             Ok(response)
@@ -238,14 +238,15 @@ where
 }
 
 /// The body of a fake's response. Says neither its size nor, ahead of time, its end.
-pub(crate) struct Pieces {
+#[derive(Debug)]
+pub(crate) struct FakeBody {
     pieces: VecDeque<Piece>,
     pause: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     _live: Arc<()>,
 }
 
-impl Body for Pieces {
+impl Body for FakeBody {
     type Data = Bytes;
     type Error = BoxError;
 
