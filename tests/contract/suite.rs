@@ -177,6 +177,7 @@ pub(crate) async fn dropped_at_any_await_it_leaves_nothing_behind<S: Contract>(
         let mut journey = task::spawn(journey(service.clone()));
         for _ in 0..awaits {
             ended = journey.poll().is_ready();
+            assert!(ended || !journey.is_woken(), "it woke itself after {awaits} polls");
             while !ended && !journey.is_woken() {
                 sleep(secs(1) / 4).await;
             }
