@@ -344,11 +344,11 @@ impl Trail {
         }
     }
 
-    /// Whether the latest attempt left another deployment to try; none where no balance made it.
-    pub(crate) fn spare(&self) -> Option<bool> {
+    /// Whether a balance has another deployment to try after the steps from `index` on. Balances one below the other
+    /// each add a step.
+    pub(crate) fn has_spare_since(&self, index: usize) -> bool {
         let state = self.0.state.lock();
-        let last = state.steps.last()?;
-        last.deployment.as_ref().map(|_| last.spare)
+        state.steps.iter().skip(index).any(|step| step.spare)
     }
 
     /// The deployments tried so far, for a pick to pass over.

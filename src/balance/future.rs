@@ -84,8 +84,20 @@ struct Contenders<S> {
 struct Called {
     lease: Lease,
     method: Method,
+    awaited: Option<Awaited>,
+}
+
+/// A step on the trail. Dropping it says how long its answer was awaited, also when none came.
+struct Awaited {
+    trail: Trail,
+    index: usize,
     started: Instant,
-    step: Option<(Trail, usize)>,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.trail.answered(self.index, self.started.elapsed());
+    }
 }
 
 impl<S, P, B> ResponseFuture<S, P, B>
@@ -190,7 +202,8 @@ where
             let group =
                 Carried::of(self.request.extensions()).and_then(|carried| carried.group.clone());
             let picked = contender.picked;
-            let index = trail.push(Some(deployment.clone()), group, picked, contender.spare);
+            // Whatever stood ready beside it is asked by this very attempt.
+            let index = trail.push(Some(deployment.clone()), group, picked, false);
             trail.answered(index, now.saturating_duration_since(picked));
             trail.judged(index, outcome);
         }
@@ -201,15 +214,15 @@ where
         let Contender { mut service, lease, admission, spare, picked: started } = contender;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(self.request.extensions_mut());
-        let step = carried.trail.as_ref().map(|trail| {
+        let awaited = carried.trail.as_ref().map(|trail| {
             let index = trail.push(Some(deployment.clone()), carried.group.clone(), started, spare);
-            (trail.clone(), index)
+            Awaited { trail: trail.clone(), index, started }
         });
-        let index = step.as_ref().map_or(0, |(_, index)| *index);
+        let index = awaited.as_ref().map_or(0, |step| step.index);
         carried.attempt = Some(Attempt { deployment, index, started, admission });
         let method = self.request.method().clone();
         let future = service.call(self.request);
-        (future, Called { lease, method, started, step })
+        (future, Called { lease, method, awaited })
     }
 }
 
@@ -272,7 +285,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(called.fail(error)),
+                        Err(error) => Err(Error::from_service(error)),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -291,25 +304,13 @@ where
 
 impl Called {
     fn answer<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
-        self.note_head();
-        let Self { lease, method, step, .. } = self;
+        let Self { lease, method, awaited } = self;
         let (mut head, body) = response.into_parts();
-        let trail = step.map(|(trail, _)| trail);
+        let trail = awaited.map(|step| step.trail.clone());
         let served = Served { deployment: lease.deployment().clone(), trail };
         Answered::entry(&mut head.extensions).served = Some(served);
         let body = ResponseBody::of_response(&method, &head, body, lease);
         Response::from_parts(head, body)
-    }
-
-    fn fail(self, error: impl Into<BoxError>) -> Error {
-        self.note_head();
-        Error::from_service(error)
-    }
-
-    fn note_head(&self) {
-        if let Some((trail, index)) = &self.step {
-            trail.answered(*index, self.started.elapsed());
-        }
     }
 }
 

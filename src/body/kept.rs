@@ -36,10 +36,14 @@ pin_project! {
     }
 }
 
+/// What a poll of a body yields.
+type Item<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+
 struct Kept<B: Body> {
     /// None once it has ended.
     rest: Option<Pin<Box<B>>>,
     frames: VecDeque<Frame<B::Data>>,
+    /// How much was read ahead. A frame counts as a byte at least, so that a run of empty ones has an end.
     size: usize,
     error: Option<B::Error>,
 }
@@ -78,7 +82,8 @@ impl<B: Body> Kept<B> {
         {
             match ready!(rest.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    self.size += frame.data_ref().map_or(0, Buf::remaining);
+                    let size = frame.data_ref().map_or(0, Buf::remaining);
+                    self.size = self.size.saturating_add(size.max(1));
                     self.frames.push_back(frame);
                     self.rest.take_if(|rest| rest.is_end_stream());
                 }
@@ -92,25 +97,24 @@ impl<B: Body> Kept<B> {
         Poll::Ready(())
     }
 
-    #[expect(clippy::type_complexity, reason = "it is what `Body` has there")]
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Item<B>> {
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(error) = self.error.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match &mut self.rest {
-            Some(rest) => rest.as_mut().poll_frame(cx),
-            None => Poll::Ready(None),
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let item = ready!(rest.as_mut().poll_frame(cx));
+        if !matches!(item, Some(Ok(_))) {
+            self.rest = None;
         }
+        Poll::Ready(item)
     }
 
     fn size_hint(&self) -> SizeHint {
         let kept: usize = self.frames.iter().filter_map(Frame::data_ref).map(Buf::remaining).sum();
+        let kept = kept as u64;
         let rest = match &self.rest {
             // What is missing before an error has no size.
             _ if self.error.is_some() => SizeHint::default(),
@@ -118,9 +122,9 @@ impl<B: Body> Kept<B> {
             None => SizeHint::with_exact(0),
         };
         let mut hint = SizeHint::new();
-        hint.set_lower(kept as u64 + rest.lower());
+        hint.set_lower(rest.lower().saturating_add(kept));
         if let Some(upper) = rest.upper() {
-            hint.set_upper(kept as u64 + upper);
+            hint.set_upper(upper.saturating_add(kept));
         }
         hint
     }
@@ -165,3 +169,6 @@ impl<B: Body> fmt::Debug for KeptBody<B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

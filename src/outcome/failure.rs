@@ -111,6 +111,11 @@ impl Failure {
         matches!(self.cools(), Cools::Counts)
     }
 
+    /// Whether the server said that there must be no retry.
+    pub(crate) const fn forbids_retry(&self) -> bool {
+        !self.retry
+    }
+
     /// Whether another deployment is worth trying, by the [kind](FailureKind::retry_elsewhere) and the server's word.
     ///
     /// Whether the request may be sent twice is another question: see [`sent`](Self::sent).

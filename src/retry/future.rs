@@ -49,18 +49,18 @@ pin_project! {
 }
 
 /// What it takes to send the request again.
-struct Again<S, R: Body> {
-    service: S,
-    policy: Arc<RetryPolicy>,
-    saved: Saved,
-    body: ReplayBody,
-    trail: Trail,
-    retries: u32,
-    /// Attempts on the trail before the one under way.
-    before: usize,
-    started: Instant,
+pub(super) struct Again<S, R: Body> {
+    pub(super) service: S,
+    pub(super) policy: Arc<RetryPolicy>,
+    pub(super) saved: Saved,
+    pub(super) body: ReplayBody,
+    pub(super) trail: Trail,
+    pub(super) retries: u32,
+    /// How many steps the trail had before the attempt under way.
+    pub(super) before: usize,
+    pub(super) started: Instant,
     /// The best answer so far: a failed response, or else the latest error.
-    last: Option<Result<Response<KeptBody<R>>, Error>>,
+    pub(super) last: Option<Result<Response<KeptBody<R>>, Error>>,
 }
 
 impl<S, R> ResponseFuture<S, R>
@@ -68,28 +68,9 @@ where
     S: Service<Request<ReplayBody>>,
     R: Body,
 {
-    /// A request that is not sent again.
-    pub(super) const fn once(future: S::Future) -> Self {
-        Self { state: State::Calling { future }, again: None }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called in one place, which has nothing else to say"
-    )]
-    pub(super) fn new(
-        future: S::Future,
-        service: S,
-        policy: Arc<RetryPolicy>,
-        saved: Saved,
-        body: ReplayBody,
-        trail: Trail,
-        before: usize,
-        started: Instant,
-    ) -> Self {
-        let again =
-            Again { service, policy, saved, body, trail, retries: 0, before, started, last: None };
-        Self { state: State::Calling { future }, again: Some(again) }
+    /// The first attempt is under way; without `again` it is the only one.
+    pub(super) const fn new(future: S::Future, again: Option<Again<S, R>>) -> Self {
+        Self { state: State::Calling { future }, again }
     }
 }
 
@@ -118,6 +99,7 @@ impl<S, R: Body> Again<S, R> {
             headers: &head.headers,
             body: &self.body,
             trail: &self.trail,
+            spare: self.trail.has_spare_since(self.before),
             retries: self.retries,
         };
         match self.policy.next(&case, Instant::now()) {
@@ -185,6 +167,8 @@ where
             let next = match (state.as_mut().project(), &mut *this.again) {
                 (Projected::Calling { future }, again) => {
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
+                    // One that timed out may still hold the request body, which the next attempt needs.
+                    state.set(State::Done);
                     let next = match again {
                         Some(again) => again.settle(result),
                         None => Next::Return(result.map(|response| response.map(KeptBody::new))),

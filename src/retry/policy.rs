@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{Backoff, RetryBudget};
 use crate::{
     body::ReplayBody,
-    outcome::{Classify, Failure, FailureKind, HttpClassify, RetryAfterLimits, Sent},
+    outcome::{Classify, Failure, FailureKind, HttpClassify, Sent},
     trail::Trail,
 };
 
@@ -29,7 +29,7 @@ pub struct RetryPolicy {
     retries: u32,
     by_kind: Vec<(FailureKind, u32)>,
     backoff: Backoff,
-    retry_after: RetryAfterLimits,
+    longest_wait: Duration,
     pub(super) deadline: Option<Duration>,
     pub(super) budget: Option<RetryBudget>,
     pub(super) replay_limit: usize,
@@ -43,6 +43,8 @@ pub(super) struct Case<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a ReplayBody,
     pub(super) trail: &'a Trail,
+    /// A deployment that was not tried yet stands ready.
+    pub(super) spare: bool,
     /// Retries made so far.
     pub(super) retries: u32,
 }
@@ -64,7 +66,7 @@ impl RetryPolicy {
             retries: 2,
             by_kind: Vec::new(),
             backoff: Backoff::default(),
-            retry_after: RetryAfterLimits::new().floor(Duration::ZERO).cap(Duration::from_secs(60)),
+            longest_wait: Duration::from_secs(60),
             deadline: None,
             budget: Some(RetryBudget::new()),
             replay_limit: ReplayBody::DEFAULT_LIMIT,
@@ -105,7 +107,7 @@ impl RetryPolicy {
     /// The longest `Retry-After` that is waited for; a longer one ends the retries. Default 60 s, as in LiteLLM.
     #[must_use]
     pub fn longest_wait(mut self, cap: Duration) -> Self {
-        self.retry_after = self.retry_after.cap(cap);
+        self.longest_wait = cap;
         self
     }
 
@@ -158,12 +160,8 @@ impl RetryPolicy {
         let failure = case.failure;
         let own =
             self.by_kind.iter().find(|(kind, _)| *kind == failure.kind()).map(|(_, count)| *count);
-        if !failure.retry_elsewhere() && own.is_none()
-            || case.retries >= own.unwrap_or(self.retries)
-        {
-            return None;
-        }
-        if !self.may_repeat(case) {
+        let wanted = failure.retry_elsewhere() || own.is_some() && !failure.forbids_retry();
+        if !wanted || case.retries >= own.unwrap_or(self.retries) || !self.may_repeat(case) {
             return None;
         }
         let wait = self.wait(case)?;
@@ -190,14 +188,14 @@ impl RetryPolicy {
     /// is of no use, or there is a better place.
     fn wait(&self, case: &Case<'_>) -> Option<Duration> {
         use FailureKind::{NotFound, QuotaExhausted, Unauthorized};
-        if case.trail.spare() == Some(true) {
+        if case.spare {
             return Some(Duration::ZERO);
         }
         if case.trail.has_elsewhere() {
             return None;
         }
         match case.failure.retry_after() {
-            Some(asked) if self.retry_after.exceeded_by(asked) => None,
+            Some(asked) if asked > self.longest_wait => None,
             Some(asked) => Some(asked),
             None if matches!(case.failure.kind(), Unauthorized | NotFound | QuotaExhausted) => None,
             None => Some(self.backoff.delay(case.retries, &mut fastrand::Rng::new())),

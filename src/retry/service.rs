@@ -8,7 +8,7 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{ResponseFuture, RetryPolicy};
+use super::{ResponseFuture, RetryPolicy, future::Again};
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
@@ -54,34 +54,32 @@ where
         let clone = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, clone);
         let (mut head, body) = request.into_parts();
-        let once = !self.policy.retries_at_all() || is_sent_once(&head);
-        let limit = if once { 0 } else { self.policy.replay_limit };
-        let body = ReplayBody::new(body, limit);
-        if once {
-            return ResponseFuture::once(service.call(Request::from_parts(head, body)));
-        }
         let now = Instant::now();
-        let trail = Trail::begin(&mut head.extensions);
         if let Some(deadline) = self.policy.deadline.and_then(|limit| now.checked_add(limit)) {
-            trail.limit(deadline);
+            Trail::begin(&mut head.extensions).limit(deadline);
         }
+        if !self.policy.retries_at_all() || is_sent_once(&head) {
+            let body = ReplayBody::new(body, 0);
+            return ResponseFuture::new(service.call(Request::from_parts(head, body)), None);
+        }
+        let trail = Trail::begin(&mut head.extensions);
         if let Some(budget) = &self.policy.budget {
             budget.request(now);
         }
-        let saved = Saved::of(&head, self.policy.shares_copy);
-        let kept = body.share();
-        let before = trail.attempt_count();
-        let future = service.call(Request::from_parts(head, body));
-        ResponseFuture::new(
-            future,
+        let body = ReplayBody::new(body, self.policy.replay_limit);
+        let mut again = Again {
             service,
-            Arc::clone(&self.policy),
-            saved,
-            kept,
+            policy: Arc::clone(&self.policy),
+            saved: Saved::of(&head, self.policy.shares_copy),
+            body: body.share(),
+            retries: 0,
+            before: trail.attempt_count(),
             trail,
-            before,
-            now,
-        )
+            started: now,
+            last: None,
+        };
+        let future = again.service.call(Request::from_parts(head, body));
+        ResponseFuture::new(future, Some(again))
     }
 }
 

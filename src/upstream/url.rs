@@ -60,9 +60,9 @@ impl BaseUrl {
             return asked;
         }
         let tail = match asked.as_str() {
-            "/" => "",
-            // `*`, as OPTIONS may ask for, stands for the server and has no path to add to.
+            // As OPTIONS may ask for: it stands for the server and has no path to add to.
             "*" => return asked,
+            root if asked.path() == "/" => root.trim_start_matches('/'),
             tail => tail,
         };
         // Two valid paths in a row make one.
@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(joined("https://a.example/v1", "/chat?x=1"), "https://a.example/v1/chat?x=1");
         assert_eq!(joined("https://a.example/v1/", "/chat"), "https://a.example/v1/chat");
         assert_eq!(joined("http://a.example:8080/v1", "/"), "http://a.example:8080/v1");
+        assert_eq!(joined("https://a.example/v1", "/?x=/1"), "https://a.example/v1?x=/1");
     }
 
     #[test]

@@ -1,0 +1,126 @@
+//! What `Upstream` sends, as a real server on loopback sees it, and what it never shows.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::net::TcpListener;
+use tower::{Layer, ServiceExt};
+use tower_fleet::upstream::Upstream;
+
+/// What came in: method and target as the request line had them, then the headers.
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let line = format!("{} {}", request.method(), request.uri());
+    let mut response = Response::new(Full::from(line));
+    *response.headers_mut() = request.headers().clone();
+    Ok(response)
+}
+
+/// Serves until the test's runtime ends.
+async fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let connection = auto::Builder::new(TokioExecutor::new());
+                let _ = connection.serve_connection(TokioIo::new(stream), service_fn(echo)).await;
+            });
+        }
+    });
+    address
+}
+
+async fn sent(upstream: &Upstream, request: Request<Full<Bytes>>) -> (String, HeaderMap) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = upstream.layer(client).oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let line = body.collect().await.unwrap().to_bytes();
+    (String::from_utf8(line.into()).unwrap(), head.headers)
+}
+
+fn get(uri: &str) -> Request<Full<Bytes>> {
+    Request::get(uri).body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn the_server_sees_the_joined_path() {
+    let address = server().await;
+    for (base, asked, seen) in [
+        ("", "/models?limit=3", "/models?limit=3"),
+        ("", "/", "/"),
+        ("/", "/models", "/models"),
+        ("/v1", "/models", "/v1/models"),
+        ("/v1/", "/models/", "/v1/models/"),
+        ("/v1", "/", "/v1"),
+        ("/v1", "/?limit=3", "/v1?limit=3"),
+        ("/v1", "http://other.example?limit=3", "/v1?limit=3"),
+        ("/a/b", "//c", "/a/b//c"),
+        ("/v1", "/a%2Fb", "/v1/a%2Fb"),
+    ] {
+        let upstream = Upstream::new(&format!("http://{address}{base}")).unwrap();
+        let (line, _) = sent(&upstream, get(asked)).await;
+        assert_eq!(line, format!("GET {seen}"), "{base:?} and {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn options_for_the_whole_server_stay_so() {
+    let address = server().await;
+    let upstream = Upstream::new(&format!("http://{address}/v1")).unwrap();
+    let request = Request::options("*").body(Full::default()).unwrap();
+    assert_eq!(sent(&upstream, request).await.0, "OPTIONS *");
+}
+
+#[tokio::test]
+async fn the_host_is_the_upstream_s_own() {
+    let address = server().await;
+    let upstream = Upstream::new(&format!("http://{address}")).unwrap();
+    let mut request = get("http://gateway.example/models");
+    request.headers_mut().insert("host", "gateway.example".parse().unwrap());
+    let (_, headers) = sent(&upstream, request).await;
+    let hosts: Vec<_> = headers.get_all("host").iter().collect();
+    assert_eq!(hosts, [&address.to_string()]);
+}
+
+#[tokio::test]
+async fn its_headers_replace_all_of_that_name_and_leave_the_others() {
+    let address = server().await;
+    let upstream = Upstream::new(&format!("http://{address}")).unwrap();
+    let upstream = upstream.header(AUTHORIZATION, "Bearer first").unwrap();
+    let upstream = upstream.header("Authorization", "Bearer ours").unwrap();
+    let mut request = get("/");
+    request.headers_mut().append(AUTHORIZATION, "Bearer caller".parse().unwrap());
+    request.headers_mut().append(AUTHORIZATION, "Bearer caller too".parse().unwrap());
+    request.headers_mut().append("x-caller", "stays".parse().unwrap());
+    let (_, headers) = sent(&upstream, request).await;
+    let keys: Vec<_> = headers.get_all(AUTHORIZATION).iter().collect();
+    assert_eq!(keys, ["Bearer ours"]);
+    assert_eq!(headers["x-caller"], "stays");
+}
+
+#[tokio::test]
+async fn a_key_is_in_no_debug_output_and_no_error() {
+    let upstream = Upstream::new("http://127.0.0.1:1/v1").unwrap();
+    let upstream = upstream.header("api-key", "hunter2").unwrap();
+    let shown = tower::service_fn(|request: Request<()>| async move {
+        Ok::<_, Infallible>(Response::new(format!("{request:?} {:?}", request.headers())))
+    });
+    let shown = upstream.layer(shown).oneshot(Request::new(())).await.unwrap().into_body();
+    assert!(shown.contains("api-key") && !shown.contains("hunter2"), "{shown}");
+
+    let send_to = upstream.layer("the service below");
+    let shown = format!("{upstream:?} {send_to:?} {:?}", send_to.upstream());
+    assert!(shown.contains("api-key") && !shown.contains("hunter2"), "{shown}");
+
+    let error = upstream.header("api-key", "hunter2\n").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
