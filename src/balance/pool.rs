@@ -494,7 +494,7 @@ impl Pool {
         self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
         member.due = match standing {
             Standing::Out { due, .. } => due,
-            Standing::In { ramp } => ramp.map(|ramp| ramp.since + ramp.length),
+            Standing::In { ramp } => ramp.map(|ramp| ramp.end()),
             Standing::Probing => None,
         };
         if let Some(due) = member.due {
