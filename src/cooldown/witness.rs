@@ -68,6 +68,6 @@ impl OnEnd for Witness {
 impl Drop for Witness {
     /// The caller went away before the head.
     fn drop(&mut self) {
-        self.report(|classify| classify.cancelled());
+        self.report(Classify::cancelled);
     }
 }

@@ -85,10 +85,10 @@ async fn a_failed_trial_opens_it_again_for_longer() {
     let backend = Backend::status(500);
     let service = breaker(CooldownPolicy::default().consecutive_failures(1), &backend);
     send(&service).await.unwrap();
-    for least in [10, 20, 40] {
-        advance(least as f64).await;
+    for least in [10_u32, 20, 40] {
+        advance(f64::from(least)).await;
         assert_eq!(send(&service).await.unwrap(), 500);
-        assert!(refused(&service).await.wait() >= Some(Duration::from_secs(least)));
+        assert!(refused(&service).await.wait() >= Some(Duration::from_secs(least.into())));
     }
     assert_eq!(backend.calls(), 4);
 }

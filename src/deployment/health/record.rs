@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use crate::outcome::FailureKind;
 
-const BUCKETS: usize = 10;
+const BUCKETS: u8 = 10;
 const KINDS: usize = FailureKind::ALL.len();
 
 /// Counts of results over a window that slides in tenths, so what it holds is between nine tenths and the whole of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
-    buckets: [Bucket; BUCKETS],
+    buckets: [Bucket; BUCKETS as usize],
     newest: usize,
     /// When the newest bucket began; none before the first result.
     began: Option<Instant>,
@@ -72,15 +72,15 @@ impl Record {
 
     /// The newest bucket, after those that have left the window were emptied.
     fn bucket(&mut self, now: Instant, window: Duration) -> &mut Bucket {
-        let width = (window / BUCKETS as u32).max(Duration::from_nanos(1));
+        let width = (window / u32::from(BUCKETS)).max(Duration::from_nanos(1));
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began).as_nanos() / width.as_nanos();
-        if passed >= BUCKETS as u128 {
+        if passed >= u128::from(BUCKETS) {
             self.buckets = Default::default();
             self.began = Some(now);
         } else {
             for _ in 0..passed {
-                self.newest = (self.newest + 1) % BUCKETS;
+                self.newest = (self.newest + 1) % self.buckets.len();
                 self.buckets[self.newest] = Bucket::default();
             }
             self.began = Some(began + width * u32::try_from(passed).unwrap_or(u32::MAX));

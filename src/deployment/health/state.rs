@@ -173,14 +173,13 @@ impl State {
     }
 
     fn count(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Success => self.totals.succeeded += 1,
-            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
-                self.totals.cancelled += 1
-            }
-            Outcome::Failure(_) => self.totals.failed += 1,
-            _ => {}
-        }
+        let Totals { succeeded, failed, cancelled, .. } = &mut self.totals;
+        *match outcome {
+            Outcome::Success => succeeded,
+            Outcome::Failure(one) if one.kind() == FailureKind::Cancelled => cancelled,
+            Outcome::Failure(_) => failed,
+            Outcome::Ignored => return,
+        } += 1;
     }
 
     fn succeeded(&mut self, judge: &dyn Judge, admission: Admission, now: Instant) -> bool {
