@@ -107,7 +107,7 @@ impl CooldownPolicy {
     /// The share of failures within the window, of 1, above which the deployment is set aside, once it has answered
     /// `minimum` requests. Default: above 0.5 of at least 5, as in LiteLLM. A share of 1 or more turns the rule off.
     ///
-    /// A window that holds as many requests as the minimum, all of them given up by their callers, sets it aside under
+    /// A window that holds as many requests as the minimum, all of them given up by their callers before a response came, sets it aside under
     /// any policy: so fails a deployment that hangs below an outer time limit.
     #[must_use]
     pub fn failure_share(mut self, share: f32, minimum: u32) -> Self {
@@ -219,8 +219,7 @@ impl Judge for CooldownPolicy {
         let guilty = match failure.cools() {
             // A caller that goes away says nothing, unless nobody waits for this deployment any more.
             Cools::Never if kind == FailureKind::Cancelled => {
-                let answered = record.succeeded() + record.failed(|_| true);
-                answered == 0 && record.cancellations() >= self.minimum
+                record.answered() == 0 && record.cancellations() >= self.minimum
             }
             Cools::Never => false,
             _ if self.speaks_for_itself(failure) => true,

@@ -249,6 +249,23 @@ async fn callers_that_go_away_open_it_only_when_there_are_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_that_have_seen_enough_of_a_response_say_nothing_against_it() {
+    let backend = Backend::new(|before| {
+        Reply::status(200).chunk().after(if before < 50 { 0.0 } else { 99.0 })
+    });
+    let service = breaker(CooldownPolicy::default(), &backend);
+    for _ in 0..50 {
+        drop(service.clone().oneshot(Request::new(())).await.unwrap());
+    }
+    for _ in 0..50 {
+        let mut impatient = task::spawn(send(&service));
+        assert_pending!(impatient.poll());
+    }
+    assert_eq!(service.health().status(), Status::Ready, "it did answer within the window");
+    assert_eq!(totals(&service), (0, 0, 100));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_client_did_wrong_and_what_a_layer_below_refused_never_open_it() {
     let policy = || CooldownPolicy::default().consecutive_failures(1).failure_share(0.0, 1);
     let service = breaker(policy(), &Backend::status(422));
@@ -284,6 +301,18 @@ async fn a_classifier_of_ones_own_decides() {
     let service = breaker(CooldownPolicy::new(degraded).consecutive_failures(1), &backend);
     assert_eq!(send(&service).await.unwrap(), 500);
     assert_eq!(totals(&service), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn opened_by_an_operator_it_comes_back_as_its_policy_says() {
+    let policy = CooldownPolicy::default().probe_successes(2).ramp(Duration::ZERO);
+    let service = breaker(policy, &Backend::status(200));
+    service.health().cool_for(Duration::from_secs(1));
+    advance(1.0).await;
+    send(&service).await.unwrap();
+    assert_eq!(service.health().status(), Status::Probing);
+    send(&service).await.unwrap();
+    assert_eq!(service.health().status(), Status::Ready);
 }
 
 #[tokio::test(start_paused = true)]

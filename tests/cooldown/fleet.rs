@@ -1,19 +1,25 @@
 //! Under a balance the layer judges, and the balance passes over what is set aside.
 
-use std::time::Duration;
+use std::{
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use http::Request;
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{Request, response::Parts};
+use http_body_util::{BodyExt, Empty};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_test::{assert_pending, task};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_fleet::{
-    Deployment, Served,
+    Deployment, Served, Trail,
     balance::{Balance, LeastBusy},
     cooldown::{Cooldown, CooldownLayer, CooldownPolicy},
     deployment::{Cause, Status},
     error::RefusedReason,
-    outcome::{FailureKind, GrpcClassify, HttpClassify},
+    outcome::{Failure, FailureKind, GrpcClassify, HttpClassify},
+    retry::{RetryLayer, RetryPolicy},
 };
 
 use super::backend::{Backend, Reply, advance, refused, send};
@@ -319,6 +325,68 @@ async fn what_an_operator_set_aside_is_not_asked_as_a_last_resort() {
     deployment(&fleet, "a").health().cool_for(Duration::from_secs(60));
     assert_eq!(refused(&fleet).await.wait(), Some(Duration::from_secs(60)));
     assert_eq!(backend.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trail_learns_how_the_body_ended() {
+    let backend = Backend::new(|_| Reply::status(200).chunk().breaks_off());
+    let fleet = fleet(CooldownPolicy::default(), [("a", &backend)]);
+    let mut request = Request::new(());
+    let trail = Trail::start(&mut request);
+    let body = fleet.oneshot(request).await.unwrap().into_body();
+    assert_eq!(trail.attempts()[0].outcome(), None);
+    body.collect().await.unwrap_err();
+    let failure = trail.attempts()[0].outcome().and_then(|outcome| outcome.failure());
+    assert_eq!(failure.unwrap().kind(), FailureKind::Truncated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_classifier_makes_of_a_response_moves_the_retry_above() {
+    let degraded = Backend::new(|_| Reply::status(200).header("x-degraded", "1"));
+    let good = Backend::status(200);
+    let policy = CooldownPolicy::new(|head: &Parts| {
+        let failure = Failure::new(FailureKind::Overloaded);
+        head.headers.contains_key("x-degraded").then(|| failure.into())
+    });
+    let fleet = fleet(policy, [("degraded", &degraded), ("good", &good)]);
+    let retrying = RetryLayer::new(RetryPolicy::any_method()).layer(
+        ServiceBuilder::new().map_request(|request: Request<_>| request.map(drop)).service(fleet),
+    );
+    for _ in 0..40 {
+        let request = Request::new(Empty::<Bytes>::new());
+        let response = retrying.clone().oneshot(request).await.unwrap();
+        assert!(!response.headers().contains_key("x-degraded"));
+    }
+    assert_eq!(degraded.calls(), 3);
+}
+
+/// Ready for its first request alone.
+#[derive(Clone)]
+struct Once(Backend);
+
+impl Service<Request<()>> for Once {
+    type Response = <Backend as Service<Request<()>>>::Response;
+    type Error = io::Error;
+    type Future = <Backend as Service<Request<()>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(if self.0.calls() == 0 { Ok(()) } else { Err(io::ErrorKind::Other.into()) })
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_ready_is_set_aside_by_the_policy_it_was_under() {
+    let once = CooldownLayer::default().layer(Once(Backend::status(200)));
+    let deployment = Deployment::new("once");
+    let fleet = Balance::new(LeastBusy, [(deployment.clone(), once)]);
+    assert_eq!(send(&fleet).await.unwrap(), 200);
+    assert!(send(&fleet).await.is_err());
+    let status = deployment.health().status();
+    assert!(matches!(status, Status::Cooling { cause: Cause::Failed(FailureKind::Connect), .. }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,6 @@
 //! Deployments that fail are set aside, and come back with care: alone, and under a balance.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "these are tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod backend;
 mod breaker;

@@ -285,6 +285,12 @@ impl Health {
         self.change(|state| state.report(judge, admission, outcome, now));
     }
 
+    /// Enters that the caller went away in the middle of the response. That says nothing against the deployment, which
+    /// did answer: many a caller drops a response once it has seen enough.
+    pub(crate) fn left(&self, judge: &dyn Judge, admission: Admission, now: Instant) {
+        self.state.lock().left(judge, admission, now);
+    }
+
     /// Enters a result no cooldown layer saw, by the rules of the one that watches this deployment, if any does.
     pub(crate) fn report_unseen(&self, admission: Admission, outcome: &Outcome, now: Instant) {
         if let Some(judge) = self.judge.get() {

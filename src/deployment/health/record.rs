@@ -23,6 +23,7 @@ pub(crate) struct Record {
 struct Bucket {
     succeeded: u32,
     cancelled: u32,
+    left: u32,
     failed: [u32; KINDS],
 }
 
@@ -49,6 +50,11 @@ impl Record {
         self.bucket(now, window).cancelled += 1;
     }
 
+    /// A caller that went away in the middle of a response: the deployment did answer.
+    pub(crate) fn left(&mut self, now: Instant, window: Duration) {
+        self.bucket(now, window).left += 1;
+    }
+
     /// Failures in a row, of the kinds that count, without a success between.
     pub(crate) fn run(&self) -> u32 {
         self.run
@@ -64,6 +70,12 @@ impl Record {
 
     pub(crate) fn succeeded(&self) -> u32 {
         self.buckets.iter().map(|bucket| bucket.succeeded).sum()
+    }
+
+    /// Requests that came to an answer, whatever it was.
+    pub(crate) fn answered(&self) -> u32 {
+        let left = self.buckets.iter().map(|bucket| bucket.left).sum::<u32>();
+        self.succeeded() + self.failed(|_| true) + left
     }
 
     pub(crate) fn cancellations(&self) -> u32 {

@@ -172,6 +172,14 @@ impl State {
         }
     }
 
+    /// A caller went away in the middle of a response.
+    pub(super) fn left(&mut self, judge: &dyn Judge, admission: Admission, now: Instant) {
+        self.totals.cancelled += 1;
+        if admission.epoch == self.epoch {
+            self.record.left(now, judge.window());
+        }
+    }
+
     fn count(&mut self, outcome: &Outcome) {
         let Totals { succeeded, failed, cancelled, .. } = &mut self.totals;
         *match outcome {
