@@ -190,6 +190,16 @@ fn failures_count_for_as_long_as_the_window() {
 }
 
 #[test]
+fn failures_that_set_it_aside_do_not_count_again() {
+    let mut court = Court::new(CooldownPolicy::default().allowed_fails(2));
+    let bad = failure(K::Server);
+    assert!(court.falls_at_the_last_of([bad; 3]));
+    court.now += court.verdict().unwrap().1;
+    court.enter(&SUCCESS);
+    assert!(court.falls_at_the_last_of([bad; 3]));
+}
+
+#[test]
 fn allowed_fails_takes_the_place_of_the_rules_before_it() {
     let bad = failure(K::Server);
     let policy = || {
