@@ -506,7 +506,7 @@ impl Pool {
         self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
         member.due = match standing {
             Standing::Out { due, .. } => due,
-            Standing::In { ramp } => ramp.and_then(|ramp| ramp.since.checked_add(ramp.length)),
+            Standing::In { ramp } => ramp.map(|ramp| ramp.end()),
             Standing::Probing => None,
         };
         let is_back = !was_proven && member.is_proven();

@@ -34,7 +34,8 @@ impl<S> Cooldown<S> {
         Self::with(inner, Arc::new(policy), Deployment::new("service"))
     }
 
-    pub(super) const fn with(inner: S, policy: Arc<CooldownPolicy>, own: Deployment) -> Self {
+    pub(super) fn with(inner: S, policy: Arc<CooldownPolicy>, own: Deployment) -> Self {
+        own.health().judged_by(&policy);
         Self { inner, policy, own }
     }
 

@@ -22,7 +22,7 @@ mod record;
 mod state;
 
 pub(crate) use self::record::Record;
-use self::state::State;
+use self::state::{State, later};
 
 /// Says what failures mean for a deployment. A [`CooldownPolicy`](crate::cooldown::CooldownPolicy) does.
 pub(crate) trait Judge: Send + Sync {
@@ -180,6 +180,10 @@ impl Ramp {
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= self.length
     }
+
+    pub(crate) fn end(&self) -> Instant {
+        later(self.since, self.length)
+    }
 }
 
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
@@ -222,8 +226,9 @@ impl Health {
     /// Sets it aside for `length`, whatever its results; a later end that is set already stays. Afterwards it is probed
     /// like after any other cooldown.
     pub fn cool_for(&self, length: Duration) {
+        let recovery = self.judge.get().map_or_else(Recovery::default, |judge| judge.recovery());
         self.change(|state| {
-            state.cool_by_hand(Instant::now(), length);
+            state.cool_by_hand(Instant::now(), length, recovery);
             true
         });
     }
@@ -278,6 +283,12 @@ impl Health {
         now: Instant,
     ) {
         self.change(|state| state.report(judge, admission, outcome, now));
+    }
+
+    /// Enters that the caller went away in the middle of the response. That says nothing against the deployment, which
+    /// did answer: many a caller drops a response once it has seen enough.
+    pub(crate) fn left(&self, judge: &dyn Judge, admission: Admission, now: Instant) {
+        self.change(|state| state.left(judge, admission, now));
     }
 
     /// Enters a result no cooldown layer saw, by the rules of the one that watches this deployment, if any does.
