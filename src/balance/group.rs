@@ -54,6 +54,10 @@ where
         Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
     }
 
+    pub(crate) fn seed(&self, seed: u64) {
+        self.inner.lock().pool.seed(seed);
+    }
+
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
         let Picked { key, deployment, admission, probe, spare } =

@@ -173,6 +173,10 @@ impl Pool {
         }
     }
 
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.rng.seed(seed);
+    }
+
     pub(crate) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
         self.live().map(|member| &member.deployment)
     }

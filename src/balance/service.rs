@@ -48,6 +48,13 @@ where
         Self { group }
     }
 
+    /// Makes the random choices from here on repeatable, for this handle and all its clones.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        self.group.seed(seed);
+        self
+    }
+
     /// The members, to look at and to change while the balance runs.
     #[must_use]
     pub fn members(&self) -> Members<S, P> {
