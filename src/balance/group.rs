@@ -6,12 +6,12 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    pool::{Key, Picked, Pool, Wish},
+    pool::{Picked, Pool, Wish},
     strategy::Strategy,
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Probe, Watch},
     error::{Refused, RefusedReason},
     sync::Lock,
 };
@@ -146,7 +146,7 @@ where
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key.serial());
+            deployment.health().watch(self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
         before
@@ -164,7 +164,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key.serial());
+        deployment.health().unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -175,7 +175,7 @@ where
     S: Send + Sync,
     P: Send + Sync,
 {
-    fn changed(&self, member: u64) {
+    fn changed(&self, member: Key) {
         self.inner.lock().pool.changed(member, Instant::now());
     }
 }

@@ -18,7 +18,7 @@ use super::{
     strategy::Strategy,
 };
 use crate::{
-    deployment::{Admission, Deployment, Probe, Ramp, Refusal, Standing},
+    deployment::{Admission, Deployment, Key, Probe, Ramp, Refusal, Standing},
     error::{Refused, RefusedReason},
     trail::{Demand, Tried},
 };
@@ -119,19 +119,6 @@ impl InOrOut {
 
     const fn is_soft_out(self) -> bool {
         matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
-    }
-}
-
-/// Which member a lease is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) index: u32,
-    serial: u64,
-}
-
-impl Key {
-    pub(crate) const fn serial(self) -> u64 {
-        self.serial
     }
 }
 
@@ -291,10 +278,9 @@ impl Pool {
     }
 
     /// Reads a member's health anew.
-    pub(crate) fn changed(&mut self, serial: u64, now: Instant) {
-        let is = |member: &Member| member.is_live() && member.serial == serial;
-        if let Some(index) = self.members.iter().position(is) {
-            self.refresh(index, now);
+    pub(crate) fn changed(&mut self, key: Key, now: Instant) {
+        if self.member_mut(key).is_some() {
+            self.refresh(key.index as usize, now);
         }
     }
 

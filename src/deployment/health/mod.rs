@@ -188,7 +188,14 @@ impl Ramp {
 
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
 pub(crate) trait Watch: Send + Sync {
-    fn changed(&self, member: u64);
+    fn changed(&self, member: Key);
+}
+
+/// By what a watcher knows a deployment: an index, and what tells it from those that had the index before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) index: u32,
+    pub(crate) serial: u64,
 }
 
 /// The health of one [`Deployment`]: read it, or set it by hand.
@@ -206,7 +213,7 @@ pub(crate) trait Watch: Send + Sync {
 #[derive(Default)]
 pub struct Health {
     state: Lock<State>,
-    watchers: Lock<Vec<(Weak<dyn Watch>, u64)>>,
+    watchers: Lock<Vec<(Weak<dyn Watch>, Key)>>,
     judge: OnceLock<Arc<dyn Judge>>,
 }
 
@@ -303,13 +310,13 @@ impl Health {
         self.judge.get_or_init(|| Arc::clone(judge) as Arc<dyn Judge>);
     }
 
-    pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: u64) {
+    pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: Key) {
         let mut watchers = self.watchers.lock();
         watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         watchers.push((watcher, member));
     }
 
-    pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: u64) {
+    pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: Key) {
         self.watchers
             .lock()
             .retain(|(other, watched)| *watched != member || !other.ptr_eq(watcher));
