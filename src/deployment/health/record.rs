@@ -86,7 +86,11 @@ impl Record {
     fn bucket(&mut self, now: Instant, window: Duration) -> &mut Bucket {
         let width = (window / u32::from(BUCKETS)).max(Duration::from_nanos(1));
         let began = *self.began.get_or_insert(now);
-        let passed = now.saturating_duration_since(began).as_nanos() / width.as_nanos();
+        let passed = now.saturating_duration_since(began);
+        if passed < width {
+            return &mut self.buckets[self.newest];
+        }
+        let passed = passed.as_nanos() / width.as_nanos();
         if passed >= u128::from(BUCKETS) {
             self.buckets = Default::default();
             self.began = Some(now);
