@@ -2,9 +2,12 @@
 //!
 //! `cargo bench -p tower-fleet-benches` prints nanoseconds per request, what each stack adds to the bare call, and ratios
 //! against the goals. Everything runs in one process, interleaved, and the median of several rounds counts; on another
-//! machine, or a busy one, the ratios hold and the nanoseconds do not. It fails only where a goal is missed twofold.
+//! machine, or a busy one, the ratios hold and the nanoseconds do not. So nothing fails here: what repeats exactly is gated
+//! by `tests/allocations.rs`, `tests/spread.rs` and the script `instructions`.
 
-use std::{fs, hint::black_box, process::ExitCode, time::Duration};
+#![allow(clippy::cast_precision_loss, reason = "no count here is near 2^52")]
+
+use std::{fs, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,8 +21,8 @@ use tower_fleet::{
     timeout::TimeoutLayer,
 };
 use tower_fleet_benches::{
-    Immediate, balance, cooldown, core, exchange, members, now, power_of_two, request, retry,
-    spread, timeout,
+    Attaching, Immediate, balance, cooldown, core, exchange, members, now, power_of_two, request,
+    retry, spread, timeout,
 };
 
 /// Requests made before the clock starts and spent while it runs.
@@ -91,35 +94,21 @@ fn batches<T>(effort: Effort, mut make: impl FnMut() -> T, mut spend: impl FnMut
     all.as_secs_f64() * 1e9 / (effort.batches * BATCH) as f64
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<(), BoxError> {
     let effort = if std::env::args().any(|argument| argument == "--bench") {
         Effort { rounds: 15, batches: 600, shared: 300_000 }
     } else {
         Effort { rounds: 1, batches: 1, shared: 1000 }
     };
-    match measure(effort) {
-        Ok(verdict) => verdict,
-        Err(error) => {
-            eprintln!("layers: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn measure(effort: Effort) -> Result<ExitCode, BoxError> {
-    let mut goals = Goals { worst: 0.0 };
-    stacks(effort, &mut goals)?;
-    selection(effort, &mut goals);
-    shared(effort, &mut goals)?;
+    stacks(effort)?;
+    selection(effort);
+    shared(effort)?;
     // Last, for it stops the clock of the process.
-    spreads(&mut goals)?;
-    // A trifle says nothing.
-    let failed = effort.rounds > 1 && goals.worst > 2.0;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    spreads()
 }
 
 /// One task, a client that answers at once.
-fn stacks(effort: Effort, goals: &mut Goals) -> Result<(), BoxError> {
+fn stacks(effort: Effort) -> Result<(), BoxError> {
     // Timeouts make timers, which belong to a runtime.
     let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
     let _guard = runtime.enter();
@@ -128,6 +117,7 @@ fn stacks(effort: Effort, goals: &mut Goals) -> Result<(), BoxError> {
         let template = request(headers);
         let stack = |name: &str| format!("{name}, {headers} headers");
         table.stack(stack("bare call"), &template, Immediate);
+        table.stack(stack("an extension each way"), &template, Attaching);
         table.stack(stack("balance"), &template, balance(LeastBusy, 10));
         table.stack(stack("+ cooldown"), &template, cooldown(10));
         table.stack(stack("+ retry"), &template, retry(10));
@@ -164,18 +154,20 @@ fn stacks(effort: Effort, goals: &mut Goals) -> Result<(), BoxError> {
         of(name) - of("bare call")
     };
     println!();
-    goals.at_most("balance adds / p2c adds", 0.5, adds("balance", 0) / adds("tower p2c", 0));
+    let beyond = adds("balance", 0) - adds("an extension each way", 0);
+    at_most("balance adds / p2c adds", 0.5, adds("balance", 0) / adds("tower p2c", 0));
+    at_most("... beyond extensions", 0.5, beyond / adds("tower p2c", 0));
     let core = "+ fallback: full core stack";
-    goals.at_most("full core stack adds, ns", 250.0, adds(core, 0));
+    at_most("full core stack adds, ns", 250.0, adds(core, 0));
     let clone = table.median("one request clone, 15 headers");
     let beyond = adds(core, 15) - clone;
-    goals.at_most("... with 15 headers, beyond one request clone, ns", 250.0, beyond);
+    at_most("... with 15 headers, beyond one request clone, ns", 250.0, beyond);
     println!();
     Ok(())
 }
 
 /// Picks among few and many.
-fn selection(effort: Effort, goals: &mut Goals) {
+fn selection(effort: Effort) {
     let template = request(0);
     let mut table = Table::default();
     table.stack("bare call", &template, Immediate);
@@ -236,18 +228,17 @@ fn selection(effort: Effort, goals: &mut Goals) {
         }
     }
     println!();
-    let ratio = |count: u32| {
-        table.median(&format!("least busy, {count}")) / table.median("least busy, 10")
-    };
-    goals.at_most("least busy of 1,000 / of 10", 1.3, ratio(1000));
-    goals.at_most("least busy of 10,000 / of 10", 1.5, ratio(10_000));
-    let down_and_up = table.median("one down and up again, of 10000");
-    goals.at_most("one down and up again, of 10,000, ns", 100.0, down_and_up);
+    let ratio =
+        |count: u32| table.median(&format!("least busy, {count}")) / table.median("least busy, 10");
+    at_most("least busy of 1,000 / of 10", 1.3, ratio(1000));
+    at_most("least busy of 10,000 / of 10", 1.5, ratio(10_000));
+    let down_and_up = |count: u32| table.median(&format!("one down and up again, of {count}"));
+    at_most("down and up of 10,000 / of 10", 1.5, down_and_up(10_000) / down_and_up(10));
     println!();
 }
 
 /// One service shared by many tasks on two threads, in processor time.
-fn shared(effort: Effort, goals: &mut Goals) -> Result<(), BoxError> {
+fn shared(effort: Effort) -> Result<(), BoxError> {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let mut table = Table::default();
     for tasks in SHARED {
@@ -273,7 +264,7 @@ fn shared(effort: Effort, goals: &mut Goals) -> Result<(), BoxError> {
     for tasks in [64, 512] {
         let of = |name: &str| table.median(&format!("{name}, {tasks}"));
         let name = format!("p2c in Buffer / balance, {tasks} tasks");
-        goals.at_least(&name, 6.0, of("tower p2c in Buffer") / of("balance"));
+        at_least(&name, 6.0, of("tower p2c in Buffer") / of("balance"));
     }
     println!();
     Ok(())
@@ -304,7 +295,7 @@ impl Table {
                     client.await.unwrap_or_else(|_| unreachable!("a task that does not panic"));
                 }
             });
-            (cpu_time() - before).as_secs_f64() * 1e9 / (each * tasks) as f64
+            cpu_time().saturating_sub(before).as_secs_f64() * 1e9 / (each * tasks) as f64
         });
     }
 }
@@ -325,7 +316,7 @@ fn cpu_time() -> Duration {
     }
 }
 
-fn spreads(goals: &mut Goals) -> Result<(), BoxError> {
+fn spreads() -> Result<(), BoxError> {
     let ours = spread::least_busy(512, 100)?;
     let theirs = spread::power_of_two_choices(512, 100)?;
     println!("{:<46} {:>8} {:>8}", "spread, 512 tasks over 100", "max/mean", "worst");
@@ -333,28 +324,20 @@ fn spreads(goals: &mut Goals) -> Result<(), BoxError> {
         println!("{name:<46} {:>8.2} {:>8}", spread.max_to_mean, spread.worst);
     }
     println!();
-    goals.at_most("busiest / mean", 1.3, ours.max_to_mean);
-    goals.at_most("... against that of p2c", 1.0, ours.max_to_mean / theirs.max_to_mean);
+    at_most("busiest / mean", 1.3, ours.max_to_mean);
+    at_most("... against that of p2c", 1.0, ours.max_to_mean / theirs.max_to_mean);
     Ok(())
 }
 
-/// Prints goals beside what was measured, and keeps the factor by which the worst is missed.
-struct Goals {
-    worst: f64,
+fn at_most(name: &str, goal: f64, measured: f64) {
+    print_goal(name, "<=", goal, measured, measured <= goal);
 }
 
-impl Goals {
-    fn at_most(&mut self, name: &str, goal: f64, measured: f64) {
-        self.goal(name, "<=", goal, measured, measured / goal);
-    }
+fn at_least(name: &str, goal: f64, measured: f64) {
+    print_goal(name, ">=", goal, measured, measured >= goal);
+}
 
-    fn at_least(&mut self, name: &str, goal: f64, measured: f64) {
-        self.goal(name, ">=", goal, measured, goal / measured);
-    }
-
-    fn goal(&mut self, name: &str, relation: &str, goal: f64, measured: f64, miss: f64) {
-        let verdict = if miss <= 1.0 { "met" } else { "MISSED" };
-        println!("goal: {name:<50} {relation} {goal:<5} measured {measured:<6.2} {verdict}");
-        self.worst = self.worst.max(miss);
-    }
+fn print_goal(name: &str, relation: &str, goal: f64, measured: f64, met: bool) {
+    let verdict = if met { "met" } else { "MISSED" };
+    println!("goal: {name:<50} {relation} {goal:<5} measured {measured:<7.2} {verdict}");
 }

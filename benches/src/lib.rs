@@ -59,6 +59,32 @@ impl<B> Service<Request<B>> for Immediate {
     }
 }
 
+/// The same, but with one entry in the extensions of each request and response: what it costs to attach anything at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Attaching;
+
+/// Of some size, for an entry of no size needs no allocation.
+#[derive(Clone)]
+struct Attached(#[expect(dead_code, reason = "for its size")] u64);
+
+impl<B> Service<Request<B>> for Attaching {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Answer>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(Attached(0));
+        drop(black_box(request));
+        let mut response = Response::new(answer_body());
+        response.extensions_mut().insert(Attached(0));
+        ready(Ok(response))
+    }
+}
+
 fn answer_body() -> Answer {
     Full::new(Bytes::from_static(b"{}"))
 }

@@ -8,15 +8,16 @@ use http::{Request, Response};
 use tower::Service;
 use tower_fleet::balance::LeastBusy;
 use tower_fleet_benches::{
-    Immediate, Nothing, answer, balance, cooldown, core, exchange, now, power_of_two, request,
-    retry,
+    Attaching, Immediate, Nothing, answer, balance, cooldown, core, exchange, now, power_of_two,
+    request, retry,
 };
 
 type Run = fn(u32);
 
 /// Each with its run; `held` ones keep half as many responses again as there are deployments in flight.
-const STACKS: [(&str, Run); 12] = [
+const STACKS: [(&str, Run); 13] = [
     ("bare", |n| send(Immediate, 0, n)),
+    ("extensions", |n| send(Attaching, 0, n)),
     ("balance-10", |n| send(balance(LeastBusy, 10), 0, n)),
     ("balance-1000", |n| send(balance(LeastBusy, 1000), 0, n)),
     ("bare-held", |n| hold(Immediate, 15, n)),
