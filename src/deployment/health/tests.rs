@@ -493,6 +493,8 @@ async fn a_dropped_probe_gives_its_place_back() {
     assert!(health.admit(&deployment, Instant::now()).is_ok());
 }
 
+const MEMBER: Key = Key { index: 3, serial: 7 };
+
 /// Counts what it is told, and looks at the health meanwhile, as a group does.
 struct Watcher {
     deployment: Deployment,
@@ -500,8 +502,8 @@ struct Watcher {
 }
 
 impl Watch for Watcher {
-    fn changed(&self, member: u64) {
-        assert_eq!(member, 7);
+    fn changed(&self, member: Key) {
+        assert_eq!(member, MEMBER);
         self.deployment.health().standing(Instant::now());
         self.told.fetch_add(1, Ordering::Relaxed);
     }
@@ -514,7 +516,7 @@ async fn watchers_are_told_of_each_change_and_of_nothing_else() {
     let watcher = Arc::new(Watcher { deployment: deployment.clone(), told: AtomicU32::new(0) });
     let weak: Weak<dyn Watch> = Arc::downgrade(&watcher) as _;
     let told = || watcher.told.swap(0, Ordering::Relaxed);
-    health.watch(Weak::clone(&weak), 7);
+    health.watch(Weak::clone(&weak), MEMBER);
     let judge = Strict::default();
 
     health.pause();
@@ -538,10 +540,10 @@ async fn watchers_are_told_of_each_change_and_of_nothing_else() {
     health.reset();
     assert_eq!(told(), 1);
 
-    health.unwatch(&weak, 8);
+    health.unwatch(&weak, Key { serial: 8, ..MEMBER });
     health.pause();
     assert_eq!(told(), 1);
-    health.unwatch(&weak, 7);
+    health.unwatch(&weak, MEMBER);
     health.resume();
     assert_eq!(told(), 0);
 }

@@ -158,7 +158,7 @@ impl Bench {
             self.pool.remove(key);
         }
         drop(probe);
-        self.pool.changed(key.serial(), self.now);
+        self.pool.changed(key, self.now);
     }
 
     fn add(&mut self) {
