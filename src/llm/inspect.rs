@@ -221,7 +221,7 @@ where
             let Some(reading) = reading else { return Poll::Pending };
             match next.and_then(|()| reading.finish()) {
                 Ok((mut service, request)) => {
-                    state.set(State::Calling { future: service.call(request) })
+                    state.set(State::Calling { future: service.call(request) });
                 }
                 Err(error) => {
                     state.set(State::Done);
@@ -289,3 +289,6 @@ impl std::error::Error for InspectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

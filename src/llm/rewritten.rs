@@ -55,11 +55,10 @@ impl Splice {
         let begins_here = self.cut.start >= begin && self.cut.start < self.passed;
         self.rest = chunk.split_off(to);
         chunk.truncate(from);
-        match (begins_here, chunk.is_empty()) {
-            (false, true) => std::mem::take(&mut self.rest),
-            (false, false) => chunk,
+        match (chunk.is_empty(), begins_here) {
+            (false, _) => chunk,
             (true, true) => std::mem::take(&mut self.replacement),
-            (true, false) => chunk,
+            (true, false) => std::mem::take(&mut self.rest),
         }
     }
 
