@@ -126,12 +126,11 @@ where
     /// Adds a contender. `strict`: one that was not tried, and only if it is in.
     fn pick(&mut self, strict: bool) -> Result<(), Refused> {
         let carried = Carried::of(self.request.extensions());
-        let trail = carried.and_then(|carried| carried.trail.as_ref());
         let wish = Wish {
             now: self.started,
             tried: &self.tried,
             strict,
-            elsewhere: trail.is_some_and(Trail::has_elsewhere),
+            elsewhere: carried.is_some_and(|carried| carried.elsewhere),
             demand: carried.and_then(|carried| carried.demand.as_deref()),
         };
         let picked = self.group.pick(&wish);

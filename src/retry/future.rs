@@ -118,6 +118,7 @@ impl<S, R: Body> Again<S, R> {
             headers: &head.headers,
             body: &self.body,
             trail: &self.trail,
+            elsewhere: self.saved.has_elsewhere(),
             retries: self.retries,
         };
         match self.policy.next(&case, Instant::now()) {

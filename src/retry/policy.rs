@@ -43,6 +43,8 @@ pub(super) struct Case<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a ReplayBody,
     pub(super) trail: &'a Trail,
+    /// A layer above can still send the request elsewhere.
+    pub(super) elsewhere: bool,
     /// Retries made so far.
     pub(super) retries: u32,
 }
@@ -193,7 +195,7 @@ impl RetryPolicy {
         if case.trail.spare() == Some(true) {
             return Some(Duration::ZERO);
         }
-        if case.trail.has_elsewhere() {
+        if case.elsewhere {
             return None;
         }
         match case.failure.retry_after() {
