@@ -10,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, advance};
 
-use super::{InOrOut, Key, Picked, Pool, Wish};
+use super::{Key, Picked, Pool, Wish, member::InOrOut};
 use crate::{
     balance::{LeastBusy, RoundRobin, Strategy, WeightedShuffle},
     deployment::{Deployment, Judge, Record, Recovery, Sentence, Status},
