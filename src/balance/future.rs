@@ -169,7 +169,7 @@ where
                         if let Some(failed) = self.contenders.take(index) {
                             self.note_unready(&failed);
                         }
-                        self.failed = Some(Error::from_service(error));
+                        self.failed = Some(Error::not_ready(error));
                     }
                     Poll::Pending => index += 1,
                 }

@@ -114,7 +114,7 @@ where
     pub(crate) fn drain(&self, id: &str) -> Option<oneshot::Receiver<()>> {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.inner.lock();
-        let key = inner.pool.find(id)?;
+        let key = inner.pool.find(id).or_else(|| inner.pool.find_draining(id))?;
         let idle = inner.pool.drain(key);
         if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
             place.drained.push(sender);

@@ -99,7 +99,16 @@ impl Pool {
 
     /// The member with this id that is not draining.
     pub(crate) fn find(&self, id: &str) -> Option<Key> {
-        let is = |member: &Member| member.is_live() && member.deployment.id() == id;
+        self.key_of(id, Stage::Live)
+    }
+
+    /// A member with this id that is draining.
+    pub(crate) fn find_draining(&self, id: &str) -> Option<Key> {
+        self.key_of(id, Stage::Draining)
+    }
+
+    fn key_of(&self, id: &str, stage: Stage) -> Option<Key> {
+        let is = |member: &Member| member.stage == stage && member.deployment.id() == id;
         let index = self.members.iter().position(is)?;
         Some(Key { index: index as u32, serial: self.members[index].serial })
     }

@@ -14,9 +14,9 @@ use crate::{
 };
 
 impl Pool {
-    /// The fleet rules' last resort: when nothing is in, a member that is out for soft reasons, one whose time is up,
-    /// or the only one there is, is asked all the same, so that the caller sees its real answer. Not when another group
-    /// can answer.
+    /// The last resort, when none that is in can take the request: a member that is out for soft reasons, one whose
+    /// time is up, or the only one there is, is asked all the same, so that the caller sees its real answer. The least
+    /// busy of the lowest order, of those not tried yet if there are any. Not when another group can answer.
     pub(super) fn forced(&mut self, wish: &Wish<'_>) -> Option<usize> {
         if wish.elsewhere || wish.strict {
             return None;
@@ -35,7 +35,7 @@ impl Pool {
             if !member.is_live() || member.is_full() || member.slots.is_empty() || !may(member) {
                 continue;
             }
-            let load = (wish.tried.contains(member.identity), member.in_flight);
+            let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
             match least {
                 Some((best, _)) if load > best => continue,
                 Some((best, _)) if load == best => ties += 1,
@@ -59,13 +59,15 @@ impl Pool {
         if self.serving().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);
         }
-        match self.serving().filter_map(out).min_by_key(|(due, _)| *due) {
+        let on_trial = |why: Refusal| why == Refusal::ProbesTaken;
+        match self.serving().filter_map(out).min_by_key(|(due, why)| (!on_trial(*why), *due)) {
             None => Refused::new(RefusedReason::Paused),
-            Some((due, why)) => {
-                let cause = if let Refusal::Cooling { kind, .. } = why { kind } else { None };
+            Some((due, Refusal::Cooling { kind, .. })) => {
                 let wait = due.saturating_duration_since(now);
-                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(cause)
+                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(kind)
             }
+            // A trial may end at any moment, and its deadline is not when.
+            Some(_) => Refused::new(RefusedReason::Cooling),
         }
     }
 
