@@ -18,8 +18,8 @@ impl Pattern {
         let mut rest = name.strip_prefix(first.as_str())?.strip_suffix(last.as_str())?;
         let mut captures = Vec::with_capacity(between.len() + 1);
         for literal in between {
-            let (stood_for, after) = rest.split_once(literal.as_str())?;
-            captures.push(stood_for);
+            let (capture, after) = rest.split_once(literal.as_str())?;
+            captures.push(capture);
             rest = after;
         }
         captures.push(rest);
