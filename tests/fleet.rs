@@ -1,4 +1,5 @@
 //! Groups by name, and the stack over them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::{
     convert::Infallible,

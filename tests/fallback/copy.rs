@@ -101,6 +101,29 @@ async fn a_copy_made_above_another_fallback_is_not_shared() {
 }
 
 #[tokio::test]
+async fn a_retry_of_a_shared_copy_asks_the_group_it_is_in() {
+    let groups = Groups::new([]);
+    let retry = RetryLayer::new(retry(2).shares_copy(true)).layer(groups.clone());
+    let stack = FallbackLayer::new(FallbackPlan::new().group("a", ["b"])).layer(retry);
+    assert_eq!(stack.oneshot(request("a")).await.unwrap().status(), 503);
+    assert_eq!(groups.asked(), "a b b");
+}
+
+#[tokio::test]
+async fn of_two_replay_limits_the_higher_one_holds() {
+    let groups = Groups::new([("a", 500)]);
+    for (of_fallback, of_retry, attempts) in [(100, 2000, 2), (2000, 100, 2), (100, 100, 1)] {
+        let retry = RetryLayer::new(retry(2).replay_limit(of_retry)).layer(groups.clone());
+        let plan = FallbackPlan::new().replay_limit(of_fallback);
+        let body = in_pieces(2, || Bytes::from(vec![b'x'; 1000]));
+        let stack = FallbackLayer::new(plan).layer(retry);
+        assert_eq!(stack.oneshot(request("a").map(|_| body)).await.unwrap().status(), 500);
+        let asked = std::mem::take(&mut *groups.asked.lock().unwrap());
+        assert_eq!(asked.len(), attempts, "{of_fallback} and {of_retry} bytes");
+    }
+}
+
+#[tokio::test]
 async fn retry_and_fallback_record_a_body_once_and_both_send_all_of_it() {
     let size = ReplayBody::DEFAULT_LIMIT;
     let (produced, received) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));

@@ -23,7 +23,22 @@ async fn two_retries_and_five_seconds_aside_are_the_defaults() {
 }
 
 #[tokio::test]
-async fn a_deployment_alone_gets_the_time_it_is_given() {
+async fn allowed_fails_of_zero_sets_aside_at_the_first_failure_and_cooldowns_can_be_off() {
+    for (setting, most) in
+        [("allowed_fails: 0, cooldown_time: 60", 1), ("disable_cooldowns: true", 60)]
+    {
+        let servers = servers([500, 200]).await;
+        let fleet =
+            File::new(&format!("num_retries: 0, {setting}")).group("chat", &servers).start();
+        let failures = fleet.failures("chat", 60).await;
+        assert_eq!(failures, servers[0].asked());
+        assert_eq!(fleet.aside(0).is_some(), most == 1);
+        assert!(failures <= most && (most == 1 || failures > 5), "{setting}: {failures}");
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_has_the_time_of_its_deployment() {
     let (silent, server) = (Upstream::silent().await, Upstream::status(200).await);
     let fleet = File::new("")
         .add("chat", &silent.base(), "order: 1, timeout: 0.1")

@@ -1,6 +1,6 @@
 //! What was measured in LiteLLM 1.109.1 against servers of its own, and what happens here instead: a configuration
 //! file, real HTTP over loopback, and nothing known but what went in and came out.
-
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 #![cfg(all(feature = "config", feature = "hyper"))]
 
 mod balance;
@@ -29,7 +29,7 @@ use tower_fleet::{
     body::ReplayBody,
     config::ConfiguredFleet,
     deployment::Status,
-    fleet::Stack,
+    fleet::{Group, Stack},
     llm::{Inspect, InspectLayer, RewriteModelLayer, RewrittenBody},
 };
 
@@ -125,7 +125,7 @@ impl Fleet {
     }
 
     fn deployment(&self, id: usize) -> Deployment {
-        let mut members = self.layer.groups().iter().flat_map(|group| group.members());
+        let mut members = self.layer.groups().iter().flat_map(Group::members);
         members.find(|(one, _)| one.id() == id.to_string()).unwrap().0.clone()
     }
 

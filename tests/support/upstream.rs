@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::Debug,
     future::{Future, pending},
     sync::{
         Arc, Mutex,
@@ -13,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream};
-use http::{HeaderName, Request, Response, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -30,12 +31,12 @@ type Script = dyn Fn(usize) -> BoxFuture<'static, Answer> + Send + Sync;
 /// The server; it stops when this is dropped.
 pub(crate) struct Upstream {
     address: String,
-    heard: Arc<Heard>,
+    log: Arc<Log>,
     accepting: AbortHandle,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Log {
     requests: Mutex<Vec<(Parts, Bytes)>>,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -45,21 +46,24 @@ struct Heard {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: u16,
-    headers: Vec<(HeaderName, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     pieces: Vec<Bytes>,
     /// The body never ends.
     stalls: bool,
 }
 
 impl Answer {
-    /// A response with this status and an error or answer of its number as the body.
+    /// A response with this status and a small JSON body that says it.
     pub(crate) fn status(status: u16) -> Self {
         let body = format!(r#"{{"answered": {status}}}"#);
         Self { status, headers: Vec::new(), pieces: vec![body.into()], stalls: false }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.headers.push((HeaderName::from_static(name), value.to_string()));
+    pub(crate) fn header<V>(mut self, name: &'static str, value: V) -> Self
+    where
+        V: TryInto<HeaderValue, Error: Debug>,
+    {
+        self.headers.push((HeaderName::from_static(name), value.try_into().unwrap()));
         self
     }
 
@@ -76,7 +80,7 @@ impl Answer {
         let mut response = Response::new(StreamBody::new(body));
         *response.status_mut() = self.status.try_into().unwrap();
         for (name, value) in self.headers {
-            response.headers_mut().append(name, value.parse().unwrap());
+            response.headers_mut().append(name, value);
         }
         response
     }
@@ -91,9 +95,9 @@ impl Upstream {
         let script: Arc<Script> = Arc::new(move |number| Box::pin(script(number)));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let heard = Arc::<Heard>::default();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&heard), script)).abort_handle();
-        Self { address, heard, accepting }
+        let log = Arc::<Log>::default();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&log), script)).abort_handle();
+        Self { address, log, accepting }
     }
 
     /// Always answers so.
@@ -131,17 +135,17 @@ impl Upstream {
 
     /// How many requests came.
     pub(crate) fn asked(&self) -> usize {
-        self.heard.requests.lock().unwrap().len()
+        self.log.requests.lock().unwrap().len()
     }
 
     /// The most requests there were at a time.
     pub(crate) fn most_at_a_time(&self) -> usize {
-        self.heard.most.load(Ordering::Relaxed)
+        self.log.most.load(Ordering::Relaxed)
     }
 
     /// The head and the body of the latest request.
     pub(crate) fn latest(&self) -> (Parts, Bytes) {
-        self.heard.requests.lock().unwrap().last().cloned().unwrap()
+        self.log.requests.lock().unwrap().last().cloned().unwrap()
     }
 }
 
@@ -159,23 +163,23 @@ pub(crate) fn dead() -> (TcpSocket, String) {
     (socket, base)
 }
 
-async fn accept(listener: TcpListener, heard: Arc<Heard>, script: Arc<Script>) {
+async fn accept(listener: TcpListener, log: Arc<Log>, script: Arc<Script>) {
     while let Ok((connection, _)) = listener.accept().await {
-        let (heard, script) = (Arc::clone(&heard), Arc::clone(&script));
+        let (log, script) = (Arc::clone(&log), Arc::clone(&script));
         let service = service_fn(move |request: Request<Incoming>| {
-            let (heard, script) = (Arc::clone(&heard), Arc::clone(&script));
+            let (log, script) = (Arc::clone(&log), Arc::clone(&script));
             async move {
                 let (head, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
                 let number = {
-                    let mut requests = heard.requests.lock().unwrap();
+                    let mut requests = log.requests.lock().unwrap();
                     requests.push((head, body));
                     requests.len() - 1
                 };
-                let now = heard.now.fetch_add(1, Ordering::Relaxed) + 1;
-                heard.most.fetch_max(now, Ordering::Relaxed);
+                let now = log.now.fetch_add(1, Ordering::Relaxed) + 1;
+                log.most.fetch_max(now, Ordering::Relaxed);
                 let answer = script(number).await;
-                heard.now.fetch_sub(1, Ordering::Relaxed);
+                log.now.fetch_sub(1, Ordering::Relaxed);
                 Ok::<_, hyper::Error>(answer.response())
             }
         });
