@@ -101,6 +101,22 @@ async fn after_the_deadline_it_calls_nothing_and_blames_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deployment_is_not_blamed_for_the_deadline_of_a_request() {
+    let service = CooldownLayer::default()
+        .layer(TimeoutLayer::new(secs(9)).layer(Fake::new([Answer::status(200).after(secs(2))])));
+    let deployment = Deployment::new("one");
+    let balance = Balance::new(LeastBusy, [(deployment.clone(), service)]);
+    for _ in 0..10 {
+        let mut request = get();
+        Trail::start(&mut request).limit(Instant::now() + secs(1));
+        assert!(balance.clone().oneshot(request).await.is_err_and(|error| error.is_timeout()));
+        assert_eq!(balance.clone().oneshot(get()).await.unwrap().status(), 200);
+    }
+    let totals = deployment.health().totals();
+    assert_eq!((totals.cancelled, totals.failed, totals.ejections), (10, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_limit_there_is_no_timer() {
     let fake = Fake::new([Answer::status(200).after(secs(1_000_000))]);
     let mut sent = task::spawn(TimeoutLayer::unlimited().layer(fake).oneshot(get()));

@@ -10,7 +10,10 @@ use std::{
 use tokio::time::{advance, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::limit::ConcurrencyLimit;
-use tower_fleet::Trail;
+use tower_fleet::{
+    Trail,
+    outcome::{Failure, FailureKind},
+};
 
 use super::*;
 
@@ -114,7 +117,9 @@ async fn a_member_whose_readiness_fails_is_passed_over_and_stays() {
 #[tokio::test(start_paused = true)]
 async fn the_error_is_the_last_members_own_when_the_readiness_of_all_fails() {
     let (pool, members, _) = gates([Failing, Failing, Failing]);
-    let Err(Error::Service(error)) = pool.oneshot(request()).await else { panic!("it answered") };
+    let Err(error) = pool.oneshot(request()).await else { panic!("it answered") };
+    assert_eq!(Failure::from_error(&error), Failure::new(FailureKind::Connect).not_sent());
+    let Error::NotReady(error) = error else { panic!("{error:?}") };
     assert!(error.is::<io::Error>());
     assert!(members.iter().all(|one| (one.picked(), one.in_flight()) == (1, 0)));
 }
