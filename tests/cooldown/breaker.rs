@@ -70,7 +70,7 @@ async fn half_open_it_tries_one_request_at_a_time_and_closes_when_that_succeeds(
     assert_pending!(trial.poll());
     let meanwhile = refused(&service).await;
     assert_eq!(meanwhile.reason(), RefusedReason::Cooling);
-    assert_eq!(meanwhile.wait(), Some(Duration::from_secs(30)), "when the trial's time is over");
+    assert_eq!(meanwhile.wait(), None, "the trial may end at any moment");
 
     advance(2.0).await;
     assert_eq!(assert_ready!(trial.poll()).unwrap(), 200);
