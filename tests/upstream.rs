@@ -4,7 +4,7 @@
 use std::{convert::Infallible, net::SocketAddr};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, Request, Response, Version, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -123,4 +123,14 @@ async fn a_key_is_in_no_debug_output_and_no_error() {
 
     let error = upstream.header("api-key", "hunter2\n").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_request_that_came_by_another_http_version_is_sent_all_the_same() {
+    let upstream = Upstream::new(&format!("http://{}", server().await)).unwrap();
+    for version in [Version::HTTP_10, Version::HTTP_2, Version::HTTP_3] {
+        let mut request = get("/models");
+        *request.version_mut() = version;
+        assert_eq!(sent(&upstream, request).await.0, "GET /models");
+    }
 }

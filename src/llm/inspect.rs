@@ -246,7 +246,10 @@ where
 #[non_exhaustive]
 pub enum InspectError {
     /// The body is not a JSON object, or a member has a wrong type.
-    NotJson(serde_json::Error),
+    NotJson {
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// The body names no model.
     NoModel,
     /// The body is longer than is read.
@@ -272,7 +275,7 @@ impl InspectError {
 impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJson(error) => write!(f, "the request body is not valid JSON: {error}"),
+            Self::NotJson { reason } => write!(f, "the request body is not valid JSON: {reason}"),
             Self::NoModel => f.write_str("`model` is missing: it must be a string"),
             Self::TooLarge { limit } => write!(f, "the request body is longer than {limit} bytes"),
             Self::Body(_) => f.write_str("the request body broke off"),
@@ -283,9 +286,8 @@ impl fmt::Display for InspectError {
 impl std::error::Error for InspectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotJson(error) => Some(error),
             Self::Body(error) => Some(&**error),
-            Self::NoModel | Self::TooLarge { .. } => None,
+            Self::NotJson { .. } | Self::NoModel | Self::TooLarge { .. } => None,
         }
     }
 }

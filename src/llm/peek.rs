@@ -1,7 +1,7 @@
 use std::{borrow::Cow, ops::Range};
 
-use serde::{Deserialize, de::Error as _};
-use serde_json::{Error, value::RawValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::InspectError;
 
@@ -26,9 +26,10 @@ struct Members<'a> {
 pub(super) fn peek(body: &[u8]) -> Result<Peeked, InspectError> {
     // Of an array the derived code would take the members by their order.
     if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(InspectError::NotJson(Error::custom("expected an object")));
+        return Err(InspectError::NotJson { reason: "expected an object".to_owned() });
     }
-    let members: Members<'_> = serde_json::from_slice(body).map_err(InspectError::NotJson)?;
+    let not_json = |error: serde_json::Error| InspectError::NotJson { reason: error.to_string() };
+    let members: Members<'_> = serde_json::from_slice(body).map_err(not_json)?;
     let raw = members.model.map(RawValue::get).ok_or(InspectError::NoModel)?;
     let model: Cow<'_, str> = serde_json::from_str(raw).map_err(|_| InspectError::NoModel)?;
     // The text is borrowed from the body, so the distance of the two is where it stands.

@@ -16,7 +16,7 @@ pub use self::url::InvalidUrl;
 ///
 /// The path of the base URL goes before the path of the request. A header given here takes the place of the request's
 /// own header of that name; its value is kept out of `Debug` output, as it may be a key. The `Host` of the incoming
-/// request is dropped, so that the client sets the one that fits the URL.
+/// request is dropped, so that the client sets the one that fits the URL, and so is its HTTP version.
 ///
 /// ```
 /// use http::Request;

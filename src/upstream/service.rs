@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use http::{Request, header::HOST};
+use http::{Request, Version, header::HOST};
 use tower_service::Service;
 
 use super::Upstream;
@@ -39,6 +39,8 @@ where
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         let uri = std::mem::take(request.uri_mut());
         *request.uri_mut() = self.to.0.base.join(uri);
+        // How the request came says nothing of how it goes on; clients refuse HTTP/2 over an HTTP/1.1 connection.
+        *request.version_mut() = Version::default();
         let headers = request.headers_mut();
         headers.remove(HOST);
         for (name, value) in &self.to.0.headers {
