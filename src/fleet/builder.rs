@@ -4,7 +4,7 @@ use tower_layer::Identity;
 
 use super::layer::{FleetLayer, Group, Inner};
 use crate::{
-    balance::{Strategy, WeightedShuffle},
+    balance::{AnyStrategy, Strategy, WeightedShuffle},
     cooldown::CooldownPolicy,
     deployment::Deployment,
     fallback::FallbackPlan,
@@ -19,7 +19,7 @@ use crate::{
 pub struct FleetBuilder<L = Identity> {
     groups: Vec<Group>,
     aliases: HashMap<GroupName, GroupName>,
-    strategy: Arc<dyn Strategy>,
+    strategy: AnyStrategy,
     cooldown: CooldownPolicy,
     retry: RetryPolicy,
     fallback: FallbackPlan,
@@ -32,7 +32,7 @@ impl FleetBuilder {
         Self {
             groups: Vec::new(),
             aliases: HashMap::new(),
-            strategy: Arc::new(WeightedShuffle),
+            strategy: AnyStrategy::new(WeightedShuffle),
             cooldown: CooldownPolicy::default(),
             retry: RetryPolicy::default(),
             fallback: FallbackPlan::new(),
@@ -64,7 +64,7 @@ impl<L> FleetBuilder<L> {
     /// How every group picks. Default [`WeightedShuffle`], LiteLLM's `simple-shuffle`.
     #[must_use]
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
-        self.strategy = Arc::new(strategy);
+        self.strategy = AnyStrategy::new(strategy);
         self
     }
 

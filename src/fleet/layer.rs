@@ -4,7 +4,7 @@ use tower_layer::{Identity, Layer};
 
 use super::{Fleet, FleetBuilder};
 use crate::{
-    balance::{Balance, Strategy},
+    balance::{AnyStrategy, Balance},
     cooldown::{Cooldown, CooldownLayer, CooldownPolicy},
     deployment::Deployment,
     fallback::{Fallback, FallbackLayer, FallbackPlan},
@@ -22,7 +22,7 @@ pub struct FleetLayer<L = Identity>(pub(super) Arc<Inner<L>>);
 pub(super) struct Inner<L> {
     pub(super) groups: Vec<Group>,
     pub(super) aliases: HashMap<GroupName, GroupName>,
-    pub(super) strategy: Arc<dyn Strategy>,
+    pub(super) strategy: AnyStrategy,
     pub(super) cooldown: CooldownPolicy,
     pub(super) retry: RetryPolicy,
     pub(super) fallback: FallbackPlan,
@@ -53,7 +53,7 @@ impl Group {
 
 /// What reaches the deployments of one group over the client `C`.
 pub type GroupService<C, L = Identity> =
-    Balance<Cooldown<Timeout<<L as Layer<SendTo<C>>>::Service>>, Arc<dyn Strategy>>;
+    Balance<Cooldown<Timeout<<L as Layer<SendTo<C>>>::Service>>, AnyStrategy>;
 
 /// What a [`FleetLayer`] makes of the client `C`.
 pub type Stack<C, L = Identity> = Fallback<Retry<Fleet<GroupService<C, L>>>>;
@@ -97,7 +97,7 @@ where
         let groups = inner.groups.iter().map(|group| {
             (
                 group.name.clone(),
-                Balance::new(Arc::clone(&inner.strategy), group.members.iter().map(member)),
+                Balance::new(inner.strategy.clone(), group.members.iter().map(member)),
             )
         });
         let aliases = inner.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));

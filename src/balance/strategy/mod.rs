@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::candidates::{Candidates, Choice};
 
+mod any;
 mod least_busy;
 mod round_robin;
 mod weighted_shuffle;
 
+pub use self::any::AnyStrategy;
 pub use self::least_busy::LeastBusy;
 pub use self::round_robin::RoundRobin;
 pub use self::weighted_shuffle::WeightedShuffle;
