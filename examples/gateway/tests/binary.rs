@@ -109,6 +109,52 @@ async fn an_unknown_key_is_warned_of_and_no_secret_is_logged() {
     assert!(!errors.contains("secret") && !errors.contains("key-of"), "{errors}");
 }
 
+/// Lets every time in a log line be the same, and leaves out when it was written.
+fn timeless(line: &str) -> String {
+    let words = line.split_whitespace().skip(1).map(|word| match word.strip_suffix("ms") {
+        Some(number) if number.parse::<u64>().is_ok() => "0ms",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_log_tells_each_attempt_in_one_line() {
+    let (chunks, body) = channel();
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let streaming = Upstream::start(move |_| {
+        let body = body.lock().unwrap().take().unwrap();
+        async move { axum::response::Response::new(body) }
+    });
+    let entries = [
+        entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
+        entry("other", "b", &nowhere().await, ""),
+        entry("last", "c", &Upstream::fixed(200, &[], "{}").await.base, ""),
+        entry("stream", "d", &streaming.await.base, ""),
+    ];
+    let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
+    let text = format!("model_list:\n{}{rest}", entries.concat());
+    let (mut child, url) = started(command().arg("--config").arg(file("logged", &text))).await;
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+
+    send(ask(&url, "m")).await;
+    let expected = "INFO POST /v1/chat/completions m 200 0ms | \
+                    a 500 0ms -> b connect 0ms -> c 200 0ms | fallback to other, last";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+
+    send(ask(&url, "odd\\nname")).await;
+    let expected =
+        "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+
+    let stream = open(ask(&url, "stream")).await;
+    drop(stream);
+    let expected =
+        "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+    drop(chunks);
+}
+
 #[tokio::test]
 async fn without_a_configuration_it_simulates_one_and_falls_back() {
     let (_child, url) = started(&mut command()).await;
