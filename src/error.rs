@@ -16,6 +16,8 @@ pub type BoxError = Box<dyn error::Error + Send + Sync>;
 pub enum Error {
     /// The service that was called failed.
     Service(BoxError),
+    /// No service was ready to be called, so nothing was sent: the last one's reason.
+    NotReady(BoxError),
     /// A layer of this crate would not send the request.
     Refused(Refused),
     /// A time limit of this crate ran out.
@@ -28,6 +30,14 @@ impl Error {
         match error.into().downcast::<Self>() {
             Ok(ours) => *ours,
             Err(other) => Self::Service(other),
+        }
+    }
+
+    /// Like [`from_service`](Self::from_service), for a service that was not ready.
+    pub(crate) fn not_ready(error: impl Into<BoxError>) -> Self {
+        match Self::from_service(error) {
+            Self::Service(inner) => Self::NotReady(inner),
+            ours => ours,
         }
     }
 
@@ -51,6 +61,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(_) => f.write_str("the deployment's service failed"),
+            Self::NotReady(_) => f.write_str("no deployment's service was ready"),
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
         }
@@ -60,7 +71,7 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Service(inner) => Some(&**inner),
+            Self::Service(inner) | Self::NotReady(inner) => Some(&**inner),
             Self::Refused(_) | Self::TimedOut(_) => None,
         }
     }
@@ -173,7 +184,7 @@ impl fmt::Display for Refused {
             RefusedReason::Deadline => f.write_str("the deadline of the request has passed"),
         }?;
         if let Some(kind) = self.cause {
-            write!(f, " after {kind}")?;
+            write!(f, " ({kind})")?;
         }
         match self.retry_after {
             Some(wait) => write!(f, ", try again in {:.1} s", wait.as_secs_f64()),
@@ -188,11 +199,24 @@ impl error::Error for Refused {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     after: Duration,
+    deadline: bool,
 }
 
 impl TimedOut {
     pub(crate) const fn new(after: Duration) -> Self {
-        Self { after }
+        Self { after, deadline: false }
+    }
+
+    /// The limit was what the request as a whole had left.
+    pub(crate) const fn at_deadline(after: Duration) -> Self {
+        Self { after, deadline: true }
+    }
+
+    /// Whether it was the deadline of the request as a whole: that says nothing of the deployment, which may have had
+    /// little time.
+    #[must_use]
+    pub const fn is_deadline(&self) -> bool {
+        self.deadline
     }
 
     /// How long was waited.

@@ -38,8 +38,10 @@ pub(crate) struct Carried {
     pub(crate) captured: Option<Captured>,
     /// Where in the body the name of the model stands.
     pub(crate) model_at: Option<Range<usize>>,
-    /// The head as the outermost layer that sends requests again has copied it.
+    /// The head as the nearest fallback above has copied it.
     pub(crate) saved: Option<SavedHead>,
+    /// A layer above can still send the request elsewhere.
+    pub(crate) elsewhere: bool,
 }
 
 impl Carried {
@@ -193,8 +195,6 @@ struct State {
     deadline: Option<Instant>,
     steps: Vec<Step>,
     groups: Vec<GroupName>,
-    /// A layer above can still send the request to another group.
-    elsewhere: bool,
     not_replayed: Option<NotReplayable>,
 }
 
@@ -303,14 +303,6 @@ impl Trail {
 
     pub(crate) fn set_not_replayed(&self, reason: NotReplayable) {
         self.0.state.lock().not_replayed = Some(reason);
-    }
-
-    pub(crate) fn set_elsewhere(&self, elsewhere: bool) {
-        self.0.state.lock().elsewhere = elsewhere;
-    }
-
-    pub(crate) fn has_elsewhere(&self) -> bool {
-        self.0.state.lock().elsewhere
     }
 
     pub(crate) fn push_group(&self, group: GroupName) {

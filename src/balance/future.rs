@@ -138,12 +138,11 @@ where
     fn pick(&mut self, strict: bool) -> Result<(), Refused> {
         let picked = Instant::now();
         let carried = Carried::of(self.request.extensions());
-        let trail = carried.and_then(|carried| carried.trail.as_ref());
         let wish = Wish {
             now: picked,
             tried: &self.tried,
             strict,
-            elsewhere: trail.is_some_and(Trail::has_elsewhere),
+            elsewhere: carried.is_some_and(|carried| carried.elsewhere),
             demand: carried.and_then(|carried| carried.demand.as_deref()),
         };
         let leased = self.group.pick(&wish);
@@ -170,7 +169,7 @@ where
                         if let Some(failed) = self.contenders.take(index) {
                             self.note_unready(&failed);
                         }
-                        self.failed = Some(Error::from_service(error));
+                        self.failed = Some(Error::not_ready(error));
                     }
                     Poll::Pending => index += 1,
                 }

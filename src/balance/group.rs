@@ -6,12 +6,12 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    pool::{Key, Picked, Pool, Wish},
+    pool::{Picked, Pool, Wish},
     strategy::Strategy,
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Probe, Watch},
     error::{Refused, RefusedReason},
     sync::Lock,
 };
@@ -52,6 +52,10 @@ where
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
         let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new() };
         Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+    }
+
+    pub(crate) fn seed(&self, seed: u64) {
+        self.inner.lock().pool.seed(seed);
     }
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
@@ -110,7 +114,7 @@ where
     pub(crate) fn drain(&self, id: &str) -> Option<oneshot::Receiver<()>> {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.inner.lock();
-        let key = inner.pool.find(id)?;
+        let key = inner.pool.find(id).or_else(|| inner.pool.find_draining(id))?;
         let idle = inner.pool.drain(key);
         if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
             place.drained.push(sender);
@@ -142,7 +146,7 @@ where
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key.serial());
+            deployment.health().watch(self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
         before
@@ -160,7 +164,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key.serial());
+        deployment.health().unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -171,7 +175,7 @@ where
     S: Send + Sync,
     P: Send + Sync,
 {
-    fn changed(&self, member: u64) {
+    fn changed(&self, member: Key) {
         self.inner.lock().pool.changed(member, Instant::now());
     }
 }

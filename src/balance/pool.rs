@@ -6,11 +6,14 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
 
-use std::ops::Range;
+mod member;
+mod rules;
 
 use fastrand::Rng;
 use tokio::time::Instant;
 
+pub(super) use self::member::Member;
+use self::member::Stage;
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -18,8 +21,8 @@ use super::{
     strategy::Strategy,
 };
 use crate::{
-    deployment::{Admission, Deployment, Probe, Ramp, Refusal, Standing},
-    error::{Refused, RefusedReason},
+    deployment::{Admission, Deployment, Key, Probe},
+    error::Refused,
     trail::{Demand, Tried},
 };
 
@@ -46,93 +49,6 @@ pub(crate) struct Pool {
 struct Tier {
     order: Option<i32>,
     queue: Queue,
-}
-
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(super) deployment: Deployment,
-    pub(super) identity: usize,
-    /// Tells it from an earlier member at the same index.
-    serial: u64,
-    pub(super) in_flight: u32,
-    /// A number a strategy keeps for it.
-    pub(super) note: f64,
-    pub(super) tier: usize,
-    slots: Range<u32>,
-    health: InOrOut,
-    pub(super) is_in: bool,
-    pub(super) ramp: Option<Ramp>,
-    /// Picks must ask the health for a trial's place.
-    probing: bool,
-    epoch: u64,
-    /// When to look at its health again.
-    due: Option<Instant>,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Stage {
-    Live,
-    /// Takes no request any more; goes with its last one.
-    Draining,
-    /// Its place is free for another.
-    Gone,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum InOrOut {
-    In,
-    /// Cooling, but kept in: too many others are out already.
-    KeptIn,
-    Out {
-        due: Option<Instant>,
-        why: Refusal,
-    },
-}
-
-impl Member {
-    fn is_live(&self) -> bool {
-        self.stage == Stage::Live
-    }
-
-    /// Whether others may go out because of it: one on trial takes few requests, and may fail.
-    fn is_proven(&self) -> bool {
-        !self.health.is_out() && !self.probing
-    }
-
-    fn is_full(&self) -> bool {
-        self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
-    }
-
-    /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over
-    /// a member's slots, so their levels follow from the count alone.
-    fn slot(&self) -> Option<u32> {
-        let next = self.in_flight.checked_rem(self.slots.len() as u32)?;
-        Some(self.slots.start + next)
-    }
-}
-
-impl InOrOut {
-    const fn is_out(self) -> bool {
-        matches!(self, Self::Out { .. })
-    }
-
-    const fn is_soft_out(self) -> bool {
-        matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
-    }
-}
-
-/// Which member a lease is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) index: u32,
-    serial: u64,
-}
-
-impl Key {
-    pub(crate) const fn serial(self) -> u64 {
-        self.serial
-    }
 }
 
 /// What a pick is asked for.
@@ -173,13 +89,26 @@ impl Pool {
         }
     }
 
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.rng.seed(seed);
+    }
+
     pub(crate) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
         self.live().map(|member| &member.deployment)
     }
 
     /// The member with this id that is not draining.
     pub(crate) fn find(&self, id: &str) -> Option<Key> {
-        let is = |member: &Member| member.is_live() && member.deployment.id() == id;
+        self.key_of(id, Stage::Live)
+    }
+
+    /// A member with this id that is draining.
+    pub(crate) fn find_draining(&self, id: &str) -> Option<Key> {
+        self.key_of(id, Stage::Draining)
+    }
+
+    fn key_of(&self, id: &str, stage: Stage) -> Option<Key> {
+        let is = |member: &Member| member.stage == stage && member.deployment.id() == id;
         let index = self.members.iter().position(is)?;
         Some(Key { index: index as u32, serial: self.members[index].serial })
     }
@@ -188,22 +117,7 @@ impl Pool {
     pub(crate) fn add(&mut self, deployment: Deployment) -> Key {
         self.next_serial += 1;
         let serial = self.next_serial;
-        let member = Member {
-            identity: deployment.identity(),
-            deployment,
-            serial,
-            in_flight: 0,
-            note: 0.0,
-            tier: 0,
-            slots: 0..0,
-            health: InOrOut::In,
-            is_in: false,
-            ramp: None,
-            probing: false,
-            epoch: 0,
-            due: None,
-            stage: Stage::Live,
-        };
+        let member = Member::new(deployment, serial);
         let index = if let Some(index) = self.free.pop() {
             self.members[index as usize] = member;
             index
@@ -287,10 +201,9 @@ impl Pool {
     }
 
     /// Reads a member's health anew.
-    pub(crate) fn changed(&mut self, serial: u64, now: Instant) {
-        let is = |member: &Member| member.is_live() && member.serial == serial;
-        if let Some(index) = self.members.iter().position(is) {
-            self.refresh(index, now);
+    pub(crate) fn changed(&mut self, key: Key, now: Instant) {
+        if self.member_mut(key).is_some() {
+            self.refresh(key.index as usize, now);
         }
     }
 
@@ -409,141 +322,6 @@ impl Pool {
         all.any(|(index, member)| {
             index != picked && member.is_in && !tried.contains(member.identity)
         })
-    }
-
-    /// The fleet rules' last resort: when nothing is in, a member that is out for soft reasons, one whose time is up,
-    /// or the only one there is, is asked all the same, so that the caller sees its real answer. Not when another group
-    /// can answer.
-    fn forced(&mut self, wish: &Wish<'_>) -> Option<usize> {
-        if wish.elsewhere || wish.strict {
-            return None;
-        }
-        let lone = self.serving == 1;
-        let may = |member: &Member| match member.health {
-            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
-                soft || (lone && kind.is_some())
-            }
-            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
-            _ => false,
-        };
-        let mut least = None;
-        let mut ties = 0;
-        for (index, member) in self.members.iter().enumerate() {
-            if !member.is_live() || member.is_full() || member.slots.is_empty() || !may(member) {
-                continue;
-            }
-            let load = (wish.tried.contains(member.identity), member.in_flight);
-            match least {
-                Some((best, _)) if load > best => continue,
-                Some((best, _)) if load == best => ties += 1,
-                _ => ties = 1,
-            }
-            if self.rng.usize(0..ties) == 0 {
-                least = Some((load, index));
-            }
-        }
-        least.map(|(_, index)| index)
-    }
-
-    fn refusal(&self, now: Instant) -> Refused {
-        let out = |member: &Member| match member.health {
-            InOrOut::Out { due: Some(due), why } => Some((due, why)),
-            _ => None,
-        };
-        if self.serving == 0 {
-            return Refused::new(RefusedReason::Empty);
-        }
-        if self.serving().any(|member| !member.health.is_out()) {
-            return Refused::new(RefusedReason::Full);
-        }
-        match self.serving().filter_map(out).min_by_key(|(due, _)| *due) {
-            None => Refused::new(RefusedReason::Paused),
-            Some((due, why)) => {
-                let cause = if let Refusal::Cooling { kind, .. } = why { kind } else { None };
-                let wait = due.saturating_duration_since(now);
-                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(cause)
-            }
-        }
-    }
-
-    /// Looks again at every member whose time is up.
-    fn wake(&mut self, now: Instant) {
-        self.next_due = None;
-        for index in 0..self.members.len() {
-            match self.members[index].due {
-                Some(due) if due <= now => self.refresh(index, now),
-                Some(due) => self.look_at(due),
-                None => {}
-            }
-        }
-    }
-
-    fn look_at(&mut self, due: Instant) {
-        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
-    }
-
-    fn refresh(&mut self, index: usize, now: Instant) {
-        let member = &self.members[index];
-        if !member.is_live() {
-            return;
-        }
-        let (before, was_proven) = (member.health, member.is_proven());
-        let (standing, epoch) = member.deployment.health().standing(now);
-        let (health, ramp) = match standing {
-            Standing::In { ramp } => (InOrOut::In, ramp),
-            Standing::Probing => (InOrOut::In, None),
-            Standing::Out { due, why } => {
-                let out = InOrOut::Out { due, why };
-                let stays = out.is_soft_out() && !before.is_soft_out() && !self.may_eject(index);
-                (if stays { InOrOut::KeptIn } else { out }, None)
-            }
-        };
-        let member = &mut self.members[index];
-        member.health = health;
-        member.epoch = epoch;
-        member.probing = standing == Standing::Probing;
-        let ramped = std::mem::replace(&mut member.ramp, ramp).is_some();
-        self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
-        member.due = match standing {
-            Standing::Out { due, .. } => due,
-            Standing::In { ramp } => ramp.and_then(|ramp| ramp.since.checked_add(ramp.length)),
-            Standing::Probing => None,
-        };
-        let is_back = !was_proven && member.is_proven();
-        if let Some(due) = member.due {
-            self.look_at(due);
-        }
-        self.place(index);
-        let is_place_free = before.is_soft_out() && !health.is_soft_out();
-        if is_back || is_place_free {
-            self.eject_one_kept_in(now);
-        }
-    }
-
-    /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
-    /// several never. A lone member goes out; the last resort of the pick is made for it.
-    fn may_eject(&self, index: usize) -> bool {
-        let member = &self.members[index];
-        if self.serving == 1 || member.slots.is_empty() {
-            return true;
-        }
-        let serial = member.serial;
-        let others = || self.serving().filter(|member| member.serial != serial);
-        let out = others().filter(|member| member.health.is_soft_out()).count();
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_sign_loss,
-            reason = "a share of a small number"
-        )]
-        let allowed = ((self.serving as f32 * self.max_ejected) as usize).max(1);
-        out < allowed && others().any(Member::is_proven)
-    }
-
-    fn eject_one_kept_in(&mut self, now: Instant) {
-        let kept = |member: &Member| member.is_live() && member.health == InOrOut::KeptIn;
-        if let Some(index) = self.members.iter().position(kept) {
-            self.refresh(index, now);
-        }
     }
 
     /// Makes a member's place in its queue what its health and load say.

@@ -48,6 +48,13 @@ where
         Self { group }
     }
 
+    /// Makes the random choices from here on repeatable, for this handle and all its clones.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        self.group.seed(seed);
+        self
+    }
+
     /// The members, to look at and to change while the balance runs.
     #[must_use]
     pub fn members(&self) -> Members<S, P> {
@@ -88,5 +95,36 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance").field("members", &self.members()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::Empty;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::{Served, balance::WeightedShuffle};
+
+    async fn picks(seed: u64) -> Vec<String> {
+        let client = service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+        });
+        let members = ["a", "b", "c"].map(|id| (Deployment::new(id), client));
+        let balance = Balance::new(WeightedShuffle, members).seed(seed);
+        let mut picks = Vec::new();
+        for _ in 0..20 {
+            let response = balance.clone().oneshot(Request::new(())).await.unwrap();
+            picks.extend(Served::of(&response).map(|served| served.deployment().id().to_owned()));
+        }
+        picks
+    }
+
+    #[tokio::test]
+    async fn a_seed_makes_the_picks_repeatable() {
+        assert_eq!(picks(1).await, picks(1).await);
+        assert_ne!(picks(1).await, picks(2).await);
     }
 }

@@ -85,8 +85,8 @@ impl ReplayBody {
     /// reader at work goes on unharmed. A body whose [size hint](Body::size_hint) is over the limit from the start is
     /// not recorded at all.
     ///
-    /// A `ReplayBody` is returned as it is, with the limit it has, so that layers can each wrap their request without
-    /// a record of a record. An empty body costs neither lock nor allocation.
+    /// A `ReplayBody` is returned as it is, so that layers can each wrap their request without a record of a record; of
+    /// their limits the highest holds, as long as the record is whole. An empty body costs neither lock nor allocation.
     #[must_use]
     pub fn new<B>(mut body: B, limit: usize) -> Self
     where
@@ -94,6 +94,9 @@ impl ReplayBody {
         B::Error: Into<BoxError>,
     {
         if let Some(same) = (&mut body as &mut dyn Any).downcast_mut::<Self>() {
+            if let Reader::Captured { capture, .. } = &same.reader {
+                lock(capture).allow(limit);
+            }
             return mem::take(same);
         }
         // A size hint of zero would not do: trailers may follow.

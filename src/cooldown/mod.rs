@@ -45,7 +45,8 @@
 //!
 //! Time is read when a request comes, so there is no timer and no task. Results of requests begun before the deployment
 //! was set aside do not count, but for one thing: a `Retry-After` later than the end that is set moves it. A caller that
-//! goes away says nothing about a deployment, unless a whole window holds nothing else.
+//! goes away says nothing about a deployment, unless a whole window holds nothing but callers that went away before a
+//! response came.
 //!
 //! What is judged is the end of the response *body*: one that breaks off is a failure, and a trial request of which only
 //! the head has come still runs.

@@ -10,8 +10,8 @@ use crate::{
 /// It is set aside at the first failure that speaks for itself: a 429, an exhausted quota, a refused key, a model it
 /// does not have, a 503 that says how long, a connection that cannot be made. Other failures count (5xx, time-outs,
 /// bodies that break off): [`consecutive_failures`](Self::consecutive_failures) in a row set it aside, or a
-/// [`failure_share`](Self::failure_share) of what came back lately; or, if [`allowed_fails`](Self::allowed_fails) is
-/// set, that count alone. What a client did wrong (400, 422) never does.
+/// [`failure_share`](Self::failure_share) of what came back lately; [`allowed_fails`](Self::allowed_fails) puts one
+/// count in their place. What a client did wrong (400, 422) never does.
 ///
 /// It stays aside for as long as the response's `Retry-After` says, within [limits](Self::retry_after), or for the
 /// [`cooldown_time`](Self::cooldown_time), doubled each time it fails again. Then it is [probed](Self::probes), and its
@@ -35,7 +35,8 @@ pub struct CooldownPolicy {
     allowed_fails: Option<u32>,
     allowed_by_kind: Vec<(FailureKind, u32)>,
     consecutive: Option<u32>,
-    share: Option<(f32, u32)>,
+    share: Option<f32>,
+    minimum: u32,
     length: Duration,
     longest: Duration,
     jitter: f32,
@@ -59,7 +60,8 @@ impl CooldownPolicy {
             allowed_fails: None,
             allowed_by_kind: Vec::new(),
             consecutive: Some(3),
-            share: Some((0.5, 5)),
+            share: Some(0.5),
+            minimum: 5,
             length: Duration::from_secs(5),
             longest: Duration::from_secs(300),
             jitter: 0.1,
@@ -75,7 +77,7 @@ impl CooldownPolicy {
         Self { off: true, ..Self::new(classify) }
     }
 
-    /// How far back failures count, in a window that slides by tenths. Default 60 s, as in LiteLLM.
+    /// How far back failures count, but for those in a row, in a window that slides by tenths. Default 60 s, as in LiteLLM.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
@@ -83,8 +85,8 @@ impl CooldownPolicy {
     }
 
     /// How many failures within the window are let pass: the next one sets the deployment aside. Takes the place of
-    /// [`consecutive_failures`](Self::consecutive_failures) and [`failure_share`](Self::failure_share), and of any
-    /// count by kind given before. LiteLLM's `allowed_fails`. Unset by default.
+    /// [`consecutive_failures`](Self::consecutive_failures), [`failure_share`](Self::failure_share) and any count by
+    /// kind given before; those given afterwards stand beside it. LiteLLM's `allowed_fails`. Unset by default.
     #[must_use]
     pub fn allowed_fails(mut self, count: u32) -> Self {
         self.allowed_fails = Some(count);
@@ -113,9 +115,13 @@ impl CooldownPolicy {
 
     /// The share of failures within the window, of 1, above which the deployment is set aside, once it has answered
     /// `minimum` requests. Default: above 0.5 of at least 5, as in LiteLLM. A share of 1 or more turns the rule off.
+    ///
+    /// A window that holds as many requests as the minimum, all of them given up by their callers before a response came, sets it aside under
+    /// any policy: so fails a deployment that hangs below an outer time limit.
     #[must_use]
     pub fn failure_share(mut self, share: f32, minimum: u32) -> Self {
-        self.share = Some((share, minimum.max(1))).filter(|(share, _)| *share < 1.0);
+        self.share = Some(share).filter(|share| *share < 1.0);
+        self.minimum = minimum.max(1);
         self
     }
 
@@ -185,11 +191,12 @@ impl CooldownPolicy {
             .length
             .saturating_mul(2_u32.saturating_pow(level))
             .min(self.longest.max(self.length));
-        doubled + doubled.mul_f32(self.jitter * fastrand::f32())
+        doubled.saturating_add(doubled.mul_f32(self.jitter * fastrand::f32()))
     }
 
     fn sentence(&self, failure: &Failure, level: u32) -> Sentence {
-        let soft = failure.is_soft();
+        // Callers that went away do not say that no request can succeed.
+        let soft = failure.cools() != Cools::AtOnce;
         Sentence { length: self.length(failure, level), soft, kind: failure.kind() }
     }
 
@@ -203,24 +210,16 @@ impl CooldownPolicy {
 
     /// Whether the failures of the window, the latest of them of `kind`, are more than it may have.
     fn is_enough(&self, kind: FailureKind, record: &Record) -> bool {
-        if let Some((_, allowed)) = self.allowed_by_kind.iter().find(|(of, _)| *of == kind)
-            && record.failed(|other| other == kind) > *allowed
-        {
-            return true;
-        }
-        let failed = || record.failed(|kind| Failure::new(kind).cools() != Cools::Never);
-        if let Some(allowed) = self.allowed_fails {
-            return failed() > allowed;
-        }
-        let in_a_row = self.consecutive.is_some_and(|most| record.run() >= most);
-        in_a_row || self.share.is_some_and(|share| exceeds(share, failed(), record.succeeded()))
-    }
-}
+        let of_kind = record.failed(|other| other == kind);
+        let failed = record.failed(|kind| Failure::new(kind).cools() != Cools::Never);
+        let all = failed.saturating_add(record.succeeded());
+        let exceeds = |share: f32| f64::from(failed) > f64::from(share) * f64::from(all);
 
-/// Whether `failed` among all is more than the share, of at least as many as it takes.
-fn exceeds((share, minimum): (f32, u32), failed: u32, succeeded: u32) -> bool {
-    let all = failed.saturating_add(succeeded);
-    all >= minimum && f64::from(failed) > f64::from(share) * f64::from(all)
+        self.allowed_by_kind.iter().any(|(of, allowed)| *of == kind && of_kind > *allowed)
+            || self.allowed_fails.is_some_and(|allowed| failed > allowed)
+            || self.consecutive.is_some_and(|most| record.run() >= most)
+            || self.share.is_some_and(|share| all >= self.minimum && exceeds(share))
+    }
 }
 
 impl Judge for CooldownPolicy {
@@ -228,13 +227,11 @@ impl Judge for CooldownPolicy {
         let kind = failure.kind();
         let guilty = match failure.cools() {
             // A caller that goes away says nothing, unless nobody waits for this deployment any more.
-            Cools::Never if !self.off && kind == FailureKind::Cancelled => {
-                let answered = record.succeeded() + record.failed(|_| true);
-                answered == 0
-                    && self.share.is_some_and(|(_, minimum)| record.cancellations() >= minimum)
+            _ if self.off => false,
+            Cools::Never if kind == FailureKind::Cancelled => {
+                record.answered() == 0 && record.cancellations() >= self.minimum
             }
             Cools::Never => false,
-            _ if self.off => false,
             _ if self.speaks_for_itself(failure) => true,
             Cools::AtOnce | Cools::Counts => self.is_enough(kind, record),
         };

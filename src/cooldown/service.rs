@@ -34,7 +34,8 @@ impl<S> Cooldown<S> {
         Self::with(inner, Arc::new(policy), Deployment::new("service"))
     }
 
-    pub(super) const fn with(inner: S, policy: Arc<CooldownPolicy>, own: Deployment) -> Self {
+    pub(super) fn with(inner: S, policy: Arc<CooldownPolicy>, own: Deployment) -> Self {
+        own.health().judged_by(&policy);
         Self { inner, policy, own }
     }
 
@@ -72,6 +73,8 @@ impl<S> Cooldown<S> {
                     Refusal::ProbesTaken => (RefusedReason::Cooling, None),
                     Refusal::Cooling { kind, .. } => (RefusedReason::Cooling, kind),
                 };
+                // A trial may end at any moment, and its deadline is not when.
+                let due = due.filter(|_| why != Refusal::ProbesTaken);
                 let wait = due.map(|due| due.saturating_duration_since(now));
                 Err(Refused::new(reason).retry_after(wait).caused_by(cause))
             }

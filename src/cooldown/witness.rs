@@ -7,7 +7,7 @@ use super::CooldownPolicy;
 use crate::{
     body::{End, OnEnd},
     deployment::{Admission, Deployment, Probe},
-    outcome::{Classify, Outcome},
+    outcome::{Classify, Failure, FailureKind, Outcome},
     trail::Trail,
 };
 
@@ -23,6 +23,8 @@ struct Case {
     deployment: Deployment,
     admission: Admission,
     step: Option<(Trail, usize)>,
+    /// A head has come that left the verdict open.
+    answered: bool,
     /// Given back after the report.
     _probe: Option<Probe>,
 }
@@ -35,12 +37,23 @@ impl Witness {
         probe: Option<Probe>,
         step: Option<(Trail, usize)>,
     ) -> Self {
-        Self { case: Some(Case { policy, deployment, admission, step, _probe: probe }) }
+        Self {
+            case: Some(Case {
+                policy,
+                deployment,
+                admission,
+                step,
+                answered: false,
+                _probe: probe,
+            }),
+        }
     }
 
     /// What the head decides, if it does; then nothing is left to report.
     pub(super) fn head(&mut self, head: &Parts) -> Option<Outcome> {
-        let outcome = self.case.as_ref()?.policy.classify.head(head)?;
+        let case = self.case.as_mut()?;
+        case.answered = true;
+        let outcome = case.policy.classify.head(head)?;
         self.report(|_| outcome);
         Some(outcome)
     }
@@ -55,7 +68,13 @@ impl Witness {
         if let Some((trail, index)) = &case.step {
             trail.judged(*index, outcome);
         }
-        case.deployment.health().report(&*case.policy, case.admission, &outcome, Instant::now());
+        let (health, now) = (case.deployment.health(), Instant::now());
+        let cancelled = |failure: Failure| failure.kind() == FailureKind::Cancelled;
+        if case.answered && outcome.failure().is_some_and(cancelled) {
+            health.left(&*case.policy, case.admission, now);
+        } else {
+            health.report(&*case.policy, case.admission, &outcome, now);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 pub(crate) mod health;
 
 pub(crate) use self::health::{
-    Admission, Judge, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+    Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
 

@@ -15,7 +15,7 @@ use super::FallbackPlan;
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
-    outcome::{Failure, Outcome},
+    outcome::{Failure, FailureKind, Outcome},
     trail::{Carried, Fallbacks, GroupName, Saved, Trail, outcome_of},
 };
 
@@ -59,9 +59,10 @@ struct Onward<S, R: Body> {
 /// Which group is next: plain data.
 pub(super) struct Walk {
     plan: Arc<FallbackPlan>,
-    /// The list the request brought with it; its targets' own lists are then not looked up.
-    own: Option<Fallbacks>,
+    /// Whether the plan's lists count: not where the request brought its own.
+    listed: bool,
     current: Option<GroupName>,
+    /// By the names of the groups, not by aliases.
     tried: Vec<GroupName>,
     /// To try next, the last one first.
     pending: Vec<GroupName>,
@@ -74,8 +75,11 @@ impl Walk {
         group: Option<GroupName>,
         own: Option<Fallbacks>,
     ) -> Self {
-        let tried = group.iter().cloned().collect();
-        Self { plan, own, current: group, tried, pending: Vec::new(), count: 0 }
+        let tried = group.iter().map(|group| plan.group_of(group).clone()).collect();
+        let listed = own.is_none();
+        let pending = own.map(|own| own.groups().iter().rev().cloned().collect());
+        let pending = pending.unwrap_or_default();
+        Self { plan, listed, current: group, tried, pending, count: 0 }
     }
 
     /// The group to try after the current one failed so; the walk is then there.
@@ -83,18 +87,17 @@ impl Walk {
         if self.count >= self.plan.max || !self.plan.falls_back(failure) {
             return None;
         }
-        let targets = match &self.own {
-            Some(own) if self.count == 0 => own.groups(),
-            Some(_) => &[],
-            None => self.plan.targets(self.current.as_ref(), failure),
-        };
-        self.pending.extend(targets.iter().rev().cloned());
-        while let Some(group) = self.pending.pop() {
-            if !self.tried.contains(&group) {
+        if self.listed {
+            let targets = self.plan.targets(self.current.as_ref(), failure.kind());
+            self.pending.extend(targets.iter().rev().cloned());
+        }
+        while let Some(name) = self.pending.pop() {
+            let group = self.plan.group_of(&name);
+            if !self.tried.contains(group) {
                 self.tried.push(group.clone());
-                self.current = Some(group.clone());
+                self.current = Some(name.clone());
                 self.count += 1;
-                return Some(group);
+                return Some(name);
             }
         }
         None
@@ -102,21 +105,17 @@ impl Walk {
 
     /// Whether any failure of the group asked for leads to another one.
     pub(super) fn leads_anywhere(&self) -> bool {
-        match &self.own {
-            Some(own) => !own.groups().is_empty(),
-            None => self.plan.has_lists_for(self.current.as_ref()),
-        }
+        let listed = self.listed && self.plan.has_lists_for(self.current.as_ref());
+        self.plan.max > 0 && (listed || !self.pending.is_empty())
     }
 
     /// Whether another group is left, should the current one fail like most.
     pub(super) fn has_more(&self) -> bool {
-        let listed = match &self.own {
-            Some(own) if self.count == 0 => own.groups(),
-            Some(_) => &[],
-            None => self.plan.leads_on(self.current.as_ref()),
-        };
-        self.count < self.plan.max
-            && self.pending.iter().chain(listed).any(|group| !self.tried.contains(group))
+        let listed =
+            self.listed.then(|| self.plan.targets(self.current.as_ref(), FailureKind::Server));
+        let listed = listed.unwrap_or_default();
+        let is_new = |name| !self.tried.contains(self.plan.group_of(name));
+        self.count < self.plan.max && self.pending.iter().chain(listed).any(is_new)
     }
 }
 
@@ -143,29 +142,25 @@ where
     }
 }
 
-/// What follows the answer of a group.
+/// What follows an answer.
 enum Next<R: Body> {
-    To(GroupName),
     Return(Result<Response<KeptBody<R>>, Error>),
+    To(GroupName),
 }
 
 impl<S, R: Body> Onward<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
         let (outcome, result) = outcome_of(&*self.walk.plan.classify, result);
-        let next = match outcome {
-            Outcome::Failure(failure) => self.walk.next(&failure).filter(|_| self.can_replay()),
-            Outcome::Success | Outcome::Ignored => {
-                return Next::Return(result.map(|response| response.map(KeptBody::new)));
-            }
-        };
-        match (next, self.first.take()) {
-            (Some(group), first) => {
-                self.first =
-                    first.or_else(|| Some(result.map(|response| response.map(KeptBody::keep))));
+        let next = outcome.failure().and_then(|failure| self.walk.next(&failure));
+        match next.filter(|_| self.can_replay()) {
+            Some(group) => {
+                self.first.get_or_insert_with(|| result.map(|it| it.map(KeptBody::keep)));
                 Next::To(group)
             }
-            (None, Some(first)) => Next::Return(first),
-            (None, None) => Next::Return(result.map(|response| response.map(KeptBody::new))),
+            None => Next::Return(match outcome {
+                Outcome::Failure(_) => self.first.take().unwrap_or_else(|| live(result)),
+                _ => live(result),
+            }),
         }
     }
 
@@ -179,12 +174,13 @@ impl<S, R: Body> Onward<S, R> {
 
     /// The request, for `group`.
     fn request(&self, group: GroupName) -> Request<ReplayBody> {
-        self.trail.set_elsewhere(self.walk.has_more());
         self.trail.push_group(group.clone());
         let mut request = self.saved.request(self.body.share());
-        let saved = self.saved.share();
-        Carried::entry(request.extensions_mut()).saved = Some(saved);
-        group.set(&mut request);
+        let carried = Carried::entry(request.extensions_mut());
+        carried.group = Some(group);
+        // What the copy says of elsewhere is what a layer above has said.
+        carried.elsewhere |= self.walk.has_more();
+        carried.saved = Some(self.saved.share());
         request
     }
 
@@ -194,6 +190,11 @@ impl<S, R: Body> Onward<S, R> {
             let _ = response.body_mut().poll_keep(cx);
         }
     }
+}
+
+/// An answer that was not kept.
+fn live<R: Body>(result: Result<Response<R>, Error>) -> Result<Response<KeptBody<R>>, Error> {
+    result.map(|response| response.map(KeptBody::new))
 }
 
 impl<S, R> Future for ResponseFuture<S, R>
@@ -216,7 +217,7 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     let next = match onward {
                         Some(onward) => onward.settle(result),
-                        None => Next::Return(result.map(|response| response.map(KeptBody::new))),
+                        None => Next::Return(live(result)),
                     };
                     match next {
                         Next::To(group) => state.set(State::Readying { group }),

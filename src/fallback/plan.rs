@@ -23,6 +23,7 @@ pub struct FallbackPlan {
     lists: HashMap<GroupName, Vec<GroupName>>,
     by_kind: HashMap<(FailureKind, GroupName), Vec<GroupName>>,
     otherwise: Vec<GroupName>,
+    aliases: HashMap<GroupName, GroupName>,
     pub(super) max: usize,
     on_bad_request: bool,
     pub(super) replay_limit: usize,
@@ -43,6 +44,7 @@ impl FallbackPlan {
             lists: HashMap::new(),
             by_kind: HashMap::new(),
             otherwise: Vec::new(),
+            aliases: HashMap::new(),
             max: 5,
             on_bad_request: false,
             replay_limit: ReplayBody::DEFAULT_LIMIT,
@@ -109,31 +111,15 @@ impl FallbackPlan {
         self
     }
 
-    /// Gives `name` the lists of `group`, where it has none of its own.
-    pub(crate) fn same_as(mut self, name: &GroupName, group: &GroupName) -> Self {
-        if let Some(list) = self.lists.get(group).cloned() {
-            self.lists.entry(name.clone()).or_insert(list);
-        }
-        let of_kinds: Vec<_> = self.by_kind.iter().filter(|((_, of), _)| of == group).collect();
-        let of_kinds: Vec<_> =
-            of_kinds.into_iter().map(|((kind, _), list)| (*kind, list.clone())).collect();
-        for (kind, list) in of_kinds {
-            self.by_kind.entry((kind, name.clone())).or_insert(list);
-        }
+    /// Makes `name` another name of `group`: it has the lists of the group, where it has none of its own.
+    pub(crate) fn alias(mut self, name: GroupName, group: GroupName) -> Self {
+        self.aliases.insert(name, group);
         self
     }
 
-    /// The groups to try after `group` failed so.
-    pub(super) fn targets(&self, group: Option<&GroupName>, failure: &Failure) -> &[GroupName] {
-        if !self.falls_back(failure) {
-            return &[];
-        }
-        self.listed(group, failure.kind())
-    }
-
-    /// Whether a failure like most leads anywhere from `group`.
-    pub(super) fn leads_on<'a>(&'a self, group: Option<&GroupName>) -> &'a [GroupName] {
-        self.listed(group, FailureKind::Server)
+    /// The group that `name` stands for.
+    pub(super) fn group_of<'a>(&'a self, name: &'a GroupName) -> &'a GroupName {
+        self.aliases.get(name).unwrap_or(name)
     }
 
     /// Whether a failure of this kind is tried in another group.
@@ -147,17 +133,21 @@ impl FallbackPlan {
 
     /// Whether any failure leads anywhere from `group`.
     pub(super) fn has_lists_for(&self, group: Option<&GroupName>) -> bool {
-        let listed = |group: &GroupName| self.by_kind.keys().any(|(_, of)| of == group);
-        !self.leads_on(group).is_empty() || group.is_some_and(listed)
+        let of_kind =
+            || self.names(group).any(|name| self.by_kind.keys().any(|(_, of)| of == name));
+        !self.targets(group, FailureKind::Server).is_empty() || of_kind()
     }
 
-    fn listed(&self, group: Option<&GroupName>, kind: FailureKind) -> &[GroupName] {
-        let own = group.and_then(|group| {
-            let of_kind = || self.by_kind.get(&(kind, group.clone()));
-            let of_kind = if self.by_kind.is_empty() { None } else { of_kind() };
-            of_kind.or_else(|| self.lists.get(group))
-        });
-        own.unwrap_or(&self.otherwise)
+    /// The groups that stand in for `group` on a failure of this kind.
+    pub(super) fn targets(&self, group: Option<&GroupName>, kind: FailureKind) -> &[GroupName] {
+        let of_kind = || self.names(group).find_map(|name| self.by_kind.get(&(kind, name.clone())));
+        let of_any = || self.names(group).find_map(|name| self.lists.get(name));
+        of_kind().or_else(of_any).unwrap_or(&self.otherwise)
+    }
+
+    /// The names under which a group may have lists: as it was asked for, then its own.
+    fn names<'a>(&'a self, asked: Option<&'a GroupName>) -> impl Iterator<Item = &'a GroupName> {
+        asked.into_iter().chain(asked.and_then(|name| self.aliases.get(name)))
     }
 }
 

@@ -59,12 +59,17 @@ where
         let own = carried.and_then(|carried| carried.fallbacks.clone());
         let walk = Walk::new(Arc::clone(&self.plan), group, own);
         if !walk.leads_anywhere() {
+            // A copy made further up is not of the head as it is here.
+            if let Some(carried) = head.extensions.get_mut::<Carried>() {
+                carried.saved = None;
+            }
             return ResponseFuture::once(service.call(Request::from_parts(head, body)));
         }
         let trail = Trail::begin(&mut head.extensions);
-        trail.set_elsewhere(walk.has_more());
         let saved = Saved::new(&head);
-        Carried::entry(&mut head.extensions).saved = Some(saved.share());
+        let carried = Carried::entry(&mut head.extensions);
+        carried.elsewhere |= walk.has_more();
+        carried.saved = Some(saved.share());
         let kept = body.share();
         let future = service.call(Request::from_parts(head, body));
         ResponseFuture::new(future, service, walk, saved, kept, trail)

@@ -17,7 +17,7 @@ use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
     outcome::Outcome,
-    trail::{Saved, Trail, outcome_of},
+    trail::{Carried, Saved, Trail, outcome_of},
 };
 
 /// Applies [`FallbackTo`].
@@ -102,11 +102,14 @@ where
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.plan.replay_limit);
         let trail = Trail::begin(&mut head.extensions);
-        trail.set_elsewhere(true);
+        let saved = Saved::new(&head);
+        let carried = Carried::entry(&mut head.extensions);
+        carried.elsewhere = true;
+        carried.saved = Some(saved.share());
         let second = Second {
             service: self.second.clone(),
             plan: Arc::clone(&self.plan),
-            saved: Saved::new(&head),
+            saved,
             body: body.share(),
             trail,
             first: None,
@@ -153,6 +156,13 @@ struct Second<F, R: Body> {
 }
 
 impl<F, R: Body> Second<F, R> {
+    /// The request again.
+    fn request(&self) -> Request<ReplayBody> {
+        let mut request = self.saved.request(self.body.share());
+        Carried::entry(request.extensions_mut()).saved = Some(self.saved.share());
+        request
+    }
+
     /// Keeps the first answer and asks the second service; or the answer is to be returned.
     fn settle(
         &mut self,
@@ -208,9 +218,7 @@ where
                 }
                 Projected::Readying => match ready!(second.service.poll_ready(cx)) {
                     Ok(()) => {
-                        second.trail.set_elsewhere(false);
-                        let request = second.saved.request(second.body.share());
-                        let future = second.service.call(request);
+                        let future = second.service.call(second.request());
                         state.set(State::Second { future });
                     }
                     Err(error) => break second.better(Err(Error::from_service(error))),

@@ -133,10 +133,9 @@ impl<L> FleetBuilder<L> {
                 }
             }
         }
-        let fallback = self
-            .aliases
-            .iter()
-            .fold(self.fallback, |plan, (name, group)| plan.same_as(name, group));
+        let aliases = self.aliases.iter();
+        let fallback = aliases
+            .fold(self.fallback, |plan, (name, group)| plan.alias(name.clone(), group.clone()));
         Ok(FleetLayer(Arc::new(Inner {
             groups: self.groups,
             aliases: self.aliases,

@@ -16,7 +16,9 @@ use crate::{
 
 /// The canonical stack over one client, see the [module](super).
 ///
-/// Every [`layer`](Layer::layer) makes a stack of its own over the same deployments.
+/// Every [`layer`](Layer::layer) makes a stack of its own over the same deployments. Such stacks share what is known of
+/// the deployments' health, and the budget of retries; but each counts for itself what it has in flight, so limits of
+/// parallel requests hold for each. To share those too, clone one stack.
 pub struct FleetLayer<L = Identity>(pub(super) Arc<Inner<L>>);
 
 pub(super) struct Inner<L> {

@@ -53,21 +53,22 @@ impl<S> Fleet<S> {
         self.shared.services.iter().map(|(name, service)| (name, service))
     }
 
-    fn route(&self, carried: &mut Carried) -> Result<&S, Refused> {
+    fn route<B>(&self, request: &mut Request<B>) -> Result<&S, Refused> {
         let services = &self.shared.services;
-        carried.captured = None;
-        let unknown = || Refused::new(RefusedReason::UnknownGroup);
-        match (&carried.group, &services[..]) {
-            (None, [(_, only)]) => Ok(only),
-            (None, _) => Err(unknown()),
-            (Some(name), _) => {
-                let found = self.shared.names.find(name.as_str());
-                let (index, captured) =
-                    found.ok_or_else(|| unknown().in_group(Some(name.clone())))?;
-                carried.captured = captured;
-                services.get(index).map(|(_, service)| service).ok_or_else(unknown)
-            }
-        }
+        let unknown = Refused::new(RefusedReason::UnknownGroup);
+        let carried = request.extensions_mut().get_mut::<Carried>();
+        let Some((carried, name)) = carried.and_then(|it| it.group.clone().map(|name| (it, name)))
+        else {
+            return match &services[..] {
+                [(_, only)] => Ok(only),
+                _ => Err(unknown),
+            };
+        };
+        let Some((index, captured)) = self.shared.names.find(name.as_str()) else {
+            return Err(unknown.in_group(Some(name)));
+        };
+        carried.captured = captured;
+        services.get(index).map(|(_, service)| service).ok_or(unknown)
     }
 }
 
@@ -85,7 +86,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.route(Carried::entry(request.extensions_mut())) {
+        match self.route(&mut request) {
             Ok(service) => ResponseFuture::routed(service.clone(), request),
             Err(refused) => ResponseFuture::refused(refused),
         }

@@ -289,3 +289,6 @@ impl std::error::Error for InspectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

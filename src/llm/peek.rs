@@ -1,7 +1,7 @@
 use std::{borrow::Cow, ops::Range};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, de::Error as _};
+use serde_json::{Error, value::RawValue};
 
 use super::InspectError;
 
@@ -24,6 +24,10 @@ struct Members<'a> {
 
 /// Reads the model's name and whether a stream is wanted, in one pass.
 pub(super) fn peek(body: &[u8]) -> Result<Peeked, InspectError> {
+    // Of an array the derived code would take the members by their order.
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(InspectError::NotJson(Error::custom("expected an object")));
+    }
     let members: Members<'_> = serde_json::from_slice(body).map_err(InspectError::NotJson)?;
     let raw = members.model.map(RawValue::get).ok_or(InspectError::NoModel)?;
     let model: Cow<'_, str> = serde_json::from_str(raw).map_err(|_| InspectError::NoModel)?;
@@ -65,6 +69,7 @@ mod tests {
         assert_eq!(refused(r#"{"model": 4}"#), "`model` is missing: it must be a string");
         assert!(refused(r#"{"model": "a", "#).starts_with("the request body is not valid JSON: "));
         assert!(refused(r#"["model"]"#).starts_with("the request body is not valid JSON: "));
+        assert!(refused(r#"["a", true]"#).starts_with("the request body is not valid JSON: "));
         assert!(refused("").starts_with("the request body is not valid JSON: "));
     }
 }

@@ -15,6 +15,8 @@ impl Failure {
     /// | error | kind | [sent](super::Sent) |
     /// |---|---|---|
     /// | [`Error::Refused`](crate::Error::Refused) | [`Refused`](FailureKind::Refused) | no |
+    /// | [`Error::NotReady`](crate::Error::NotReady) | [`Connect`](FailureKind::Connect) | no |
+    /// | [`Error::TimedOut`](crate::Error::TimedOut) at the request's deadline | [`Cancelled`](FailureKind::Cancelled) | maybe |
     /// | [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
     /// | [`ConnectionRefused`](ErrorKind::ConnectionRefused), [`AddrNotAvailable`](ErrorKind::AddrNotAvailable), [`AddrInUse`](ErrorKind::AddrInUse) | [`Connect`](FailureKind::Connect) | no |
     /// | anything else | [`Connect`](FailureKind::Connect) | maybe |
@@ -53,6 +55,10 @@ fn judge(error: &(dyn StdError + 'static)) -> Option<Failure> {
     if let Some(error) = error.downcast_ref::<Error>() {
         return match error {
             Error::Refused(_) => Some(Failure::new(FailureKind::Refused).not_sent()),
+            Error::NotReady(_) => Some(Failure::new(FailureKind::Connect).not_sent()),
+            Error::TimedOut(elapsed) if elapsed.is_deadline() => {
+                Some(Failure::new(FailureKind::Cancelled))
+            }
             Error::TimedOut(_) => Some(Failure::new(FailureKind::Timeout)),
             Error::Service(_) => None,
         };

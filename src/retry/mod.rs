@@ -47,7 +47,7 @@
 //!
 //! Head and extensions as they came to this layer, so what changes a request anew each time (signing, dates, tokens)
 //! belongs below. The service below is called with [`ReplayBody`](crate::body::ReplayBody); for a client that insists
-//! on a type of its own, tower-http's `MapRequestBodyLayer` goes between.
+//! on a type of its own, Tower's `MapRequestLayer` goes between.
 
 mod backoff;
 mod budget;

@@ -45,6 +45,8 @@ pub(super) struct Case<'a> {
     pub(super) trail: &'a Trail,
     /// A deployment that was not tried yet stands ready.
     pub(super) spare: bool,
+    /// A layer above can still send the request elsewhere.
+    pub(super) elsewhere: bool,
     /// Retries made so far.
     pub(super) retries: u32,
 }
@@ -191,7 +193,7 @@ impl RetryPolicy {
         if case.spare {
             return Some(Duration::ZERO);
         }
-        if case.trail.has_elsewhere() {
+        if case.elsewhere {
             return None;
         }
         match case.failure.retry_after() {

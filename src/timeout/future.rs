@@ -3,7 +3,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -30,15 +29,17 @@ pin_project! {
     #[project = Projected]
     enum State<F> {
         Called { #[pin] future: F },
-        Limited { #[pin] future: F, #[pin] sleep: Sleep, limit: Duration },
+        Limited { #[pin] future: F, #[pin] sleep: Sleep, elapsed: TimedOut },
         Refused { refused: Option<Refused> },
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn limited(future: F, limit: Option<Duration>) -> Self {
+    pub(super) fn limited(future: F, limit: Option<TimedOut>) -> Self {
         let state = match limit {
-            Some(limit) => State::Limited { future, sleep: tokio::time::sleep(limit), limit },
+            Some(elapsed) => {
+                State::Limited { future, sleep: tokio::time::sleep(elapsed.after()), elapsed }
+            }
             None => State::Called { future },
         };
         Self { state }
@@ -60,9 +61,9 @@ where
         match self.project().state.project() {
             Projected::Called { future } => future.poll(cx).map_err(Error::from_service),
             // The answer first: one that is there is never thrown away for being late.
-            Projected::Limited { future, sleep, limit } => match future.poll(cx) {
+            Projected::Limited { future, sleep, elapsed } => match future.poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result.map_err(Error::from_service)),
-                Poll::Pending => sleep.poll(cx).map(|()| Err(TimedOut::new(*limit).into())),
+                Poll::Pending => sleep.poll(cx).map(|()| Err((*elapsed).into())),
             },
             Projected::Refused { refused } => match refused.take() {
                 Some(refused) => Poll::Ready(Err(refused.into())),

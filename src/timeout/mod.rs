@@ -2,8 +2,9 @@
 //!
 //! Under a [balance](crate::balance) the deployment's own [`timeout`](crate::Deployment::timeout) goes before the
 //! layer's, and neither lasts beyond the deadline of the request as a whole ([`Trail::limit`](crate::Trail::limit)). An
-//! attempt that runs out ends in [`Error::TimedOut`], which counts against the deployment, and
-//! which a retry above takes elsewhere. No timer is set where no limit is.
+//! attempt that runs out ends in [`Error::TimedOut`], which counts against the deployment (unless it was the request's
+//! deadline that came), and which a retry above takes elsewhere. No timer is set where no limit is. The error of Tower's
+//! own `Timeout` is not known to the other layers as one, so attempts are better limited by this.
 //!
 //! ```
 //! use std::{convert::Infallible, future, time::Duration};
@@ -34,7 +35,7 @@ use tower_service::Service;
 pub use self::future::ResponseFuture;
 use crate::{
     BoxError, Error,
-    error::{Refused, RefusedReason},
+    error::{Refused, RefusedReason, TimedOut},
     trail::{Carried, Trail},
 };
 
@@ -89,7 +90,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let carried = Carried::of(request.extensions());
         let own = carried.and_then(|carried| carried.attempt.as_ref()?.deployment.get_timeout());
-        let limit = own.or(self.limit);
+        let limit = own.or(self.limit).map(TimedOut::new);
         let deadline = carried.and_then(|carried| carried.trail.as_ref()).and_then(Trail::deadline);
         let Some(left) =
             deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
@@ -99,7 +100,8 @@ where
         if left.is_zero() {
             return ResponseFuture::refused(Refused::new(RefusedReason::Deadline));
         }
-        let limit = limit.map_or(left, |limit| limit.min(left));
+        let limit =
+            limit.filter(|limit| limit.after() <= left).unwrap_or(TimedOut::at_deadline(left));
         ResponseFuture::limited(self.inner.call(request), Some(limit))
     }
 }

@@ -43,6 +43,12 @@ impl Saved {
         &self.head.0
     }
 
+    /// Whether a layer above can still send the request elsewhere.
+    pub(crate) fn has_elsewhere(&self) -> bool {
+        let carried = self.carried.as_ref().or_else(|| Carried::of(&self.head().extensions));
+        carried.is_some_and(|carried| carried.elsewhere)
+    }
+
     /// The copy, for layers below to share.
     pub(crate) fn share(&self) -> SavedHead {
         self.head.clone()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, advance};
 
-use super::{InOrOut, Key, Picked, Pool, Wish};
+use super::{Key, Picked, Pool, Wish, member::InOrOut};
 use crate::{
     balance::{LeastBusy, RoundRobin, Strategy, WeightedShuffle},
     deployment::{Deployment, Judge, Record, Recovery, Sentence, Status},
@@ -92,7 +92,7 @@ fn give_back(pool: &mut Pool, picked: Picked) -> String {
     pool.release(key);
     if probe.is_some() {
         drop(probe);
-        pool.changed(key.serial(), Instant::now());
+        pool.changed(key, Instant::now());
     }
     deployment.id().to_owned()
 }
@@ -108,20 +108,20 @@ fn fail(pool: &mut Pool, key: Key, judge: &Strict, kind: FailureKind) {
     let health = pool.deployment(key).expect("it is there").health();
     let admission = health.force(now);
     health.report(judge, admission, &Outcome::Failure(Failure::new(kind)), now);
-    pool.changed(key.serial(), now);
+    pool.changed(key, now);
 }
 
 fn succeed(pool: &mut Pool, picked: Picked) {
     let now = Instant::now();
     picked.deployment.health().report(&SOFT, picked.admission, &Outcome::Success, now);
-    pool.changed(picked.key.serial(), now);
+    pool.changed(picked.key, now);
     give_back(pool, picked);
 }
 
 /// Changes a member's health by hand.
 fn set(pool: &mut Pool, key: Key, change: impl FnOnce(&Deployment)) {
     change(pool.deployment(key).expect("it is there"));
-    pool.changed(key.serial(), Instant::now());
+    pool.changed(key, Instant::now());
 }
 
 /// The ids that are out of the pick by their health.

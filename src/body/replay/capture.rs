@@ -100,16 +100,27 @@ impl Capture {
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let too_large = body.size_hint().lower() > limit as u64;
-        Self {
+        let mut capture = Self {
             chunks: Vec::new(),
             bytes: 0,
-            limit,
+            limit: 0,
             trailers: None,
             rest: Some(Box::pin(body)),
             held: false,
             untouched: true,
-            lost: too_large.then_some(NotReplayable::TooLarge { limit }),
+            lost: None,
+        };
+        capture.allow(limit);
+        capture
+    }
+
+    /// Raises the limit, unless that comes too late.
+    pub(super) fn allow(&mut self, limit: usize) {
+        self.limit = self.limit.max(limit);
+        if self.untouched {
+            let limit = self.limit;
+            let announced = self.rest.as_ref().map_or(0, |rest| rest.remaining().lower());
+            self.lost = (announced > limit as u64).then_some(NotReplayable::TooLarge { limit });
         }
     }
 

@@ -685,3 +685,26 @@ proptest! {
         prop_assert!(whole > 0, "the reader that held the rest ends well");
     }
 }
+
+#[test]
+fn of_the_limits_of_several_layers_the_highest_holds_while_the_record_is_whole() {
+    let whole = || http_body_util::Full::new(Bytes::from_static(&[7; 100]));
+    let wrapped = |limits: [usize; 3]| {
+        let body = ReplayBody::new(whole(), limits[0]);
+        limits[1..].iter().fold(body, |body, limit| ReplayBody::new(body, *limit))
+    };
+    for limits in [[10, 100, 0], [100, 10, 0], [0, 10, 100]] {
+        let (mut first, mut second) = {
+            let body = wrapped(limits);
+            (body.share(), body)
+        };
+        read(&mut first).unwrap();
+        assert_eq!(read(&mut second).unwrap().0.len(), 100, "{limits:?}");
+    }
+    let mut first = wrapped([10, 99, 0]);
+    let second = first.share();
+    read(&mut first).unwrap();
+    assert_eq!(second.replayable(), Err(NotReplayable::TooLarge { limit: 99 }));
+    let late = ReplayBody::new(second, 200);
+    assert_eq!(late.replayable(), Err(NotReplayable::TooLarge { limit: 99 }), "the record is gone");
+}

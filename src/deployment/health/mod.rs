@@ -22,7 +22,7 @@ mod record;
 mod state;
 
 pub(crate) use self::record::Record;
-use self::state::State;
+use self::state::{State, later};
 
 /// Says what failures mean for a deployment. A [`CooldownPolicy`](crate::cooldown::CooldownPolicy) does.
 pub(crate) trait Judge: Send + Sync {
@@ -180,11 +180,22 @@ impl Ramp {
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= self.length
     }
+
+    pub(crate) fn end(&self) -> Instant {
+        later(self.since, self.length)
+    }
 }
 
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
 pub(crate) trait Watch: Send + Sync {
-    fn changed(&self, member: u64);
+    fn changed(&self, member: Key);
+}
+
+/// By what a watcher knows a deployment: an index, and what tells it from those that had the index before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) index: u32,
+    pub(crate) serial: u64,
 }
 
 /// The health of one [`Deployment`]: read it, or set it by hand.
@@ -202,7 +213,7 @@ pub(crate) trait Watch: Send + Sync {
 #[derive(Default)]
 pub struct Health {
     state: Lock<State>,
-    watchers: Lock<Vec<(Weak<dyn Watch>, u64)>>,
+    watchers: Lock<Vec<(Weak<dyn Watch>, Key)>>,
     judge: OnceLock<Arc<dyn Judge>>,
 }
 
@@ -222,8 +233,9 @@ impl Health {
     /// Sets it aside for `length`, whatever its results; a later end that is set already stays. Afterwards it is probed
     /// like after any other cooldown.
     pub fn cool_for(&self, length: Duration) {
+        let recovery = self.judge.get().map_or_else(Recovery::default, |judge| judge.recovery());
         self.change(|state| {
-            state.cool_by_hand(Instant::now(), length);
+            state.cool_by_hand(Instant::now(), length, recovery);
             true
         });
     }
@@ -280,6 +292,12 @@ impl Health {
         self.change(|state| state.report(judge, admission, outcome, now));
     }
 
+    /// Enters that the caller went away in the middle of the response. That says nothing against the deployment, which
+    /// did answer: many a caller drops a response once it has seen enough.
+    pub(crate) fn left(&self, judge: &dyn Judge, admission: Admission, now: Instant) {
+        self.change(|state| state.left(judge, admission, now));
+    }
+
     /// Enters a result no cooldown layer saw, by the rules of the one that watches this deployment, if any does.
     pub(crate) fn report_unseen(&self, admission: Admission, outcome: &Outcome, now: Instant) {
         if let Some(judge) = self.judge.get() {
@@ -292,13 +310,13 @@ impl Health {
         self.judge.get_or_init(|| Arc::clone(judge) as Arc<dyn Judge>);
     }
 
-    pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: u64) {
+    pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: Key) {
         let mut watchers = self.watchers.lock();
         watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         watchers.push((watcher, member));
     }
 
-    pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: u64) {
+    pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: Key) {
         self.watchers
             .lock()
             .retain(|(other, watched)| *watched != member || !other.ptr_eq(watcher));

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::outcome::FailureKind;
 
-const BUCKETS: u32 = 10;
+const BUCKETS: u8 = 10;
 const KINDS: usize = FailureKind::ALL.len();
 
 /// Counts of results over a window that slides in tenths, so what it holds is between nine tenths and the whole of it.
@@ -23,6 +23,7 @@ pub(crate) struct Record {
 struct Bucket {
     succeeded: u32,
     cancelled: u32,
+    left: u32,
     failed: [u32; KINDS],
 }
 
@@ -49,6 +50,11 @@ impl Record {
         self.bucket(now, window).cancelled += 1;
     }
 
+    /// A caller that went away in the middle of a response: the deployment did answer.
+    pub(crate) fn left(&mut self, now: Instant, window: Duration) {
+        self.bucket(now, window).left += 1;
+    }
+
     /// Failures in a row, of the kinds that count, without a success between.
     pub(crate) fn run(&self) -> u32 {
         self.run
@@ -66,15 +72,25 @@ impl Record {
         self.buckets.iter().map(|bucket| bucket.succeeded).sum()
     }
 
+    /// Requests that came to an answer, whatever it was.
+    pub(crate) fn answered(&self) -> u32 {
+        let left = self.buckets.iter().map(|bucket| bucket.left).sum::<u32>();
+        self.succeeded() + self.failed(|_| true) + left
+    }
+
     pub(crate) fn cancellations(&self) -> u32 {
         self.buckets.iter().map(|bucket| bucket.cancelled).sum()
     }
 
     /// The newest bucket, after those that have left the window were emptied.
     fn bucket(&mut self, now: Instant, window: Duration) -> &mut Bucket {
-        let width = (window / BUCKETS).max(Duration::from_nanos(1));
+        let width = (window / u32::from(BUCKETS)).max(Duration::from_nanos(1));
         let began = *self.began.get_or_insert(now);
-        let passed = now.saturating_duration_since(began).as_nanos() / width.as_nanos();
+        let passed = now.saturating_duration_since(began);
+        if passed < width {
+            return &mut self.buckets[self.newest];
+        }
+        let passed = passed.as_nanos() / width.as_nanos();
         if passed >= u128::from(BUCKETS) {
             self.buckets = Default::default();
             self.began = Some(now);

@@ -19,6 +19,8 @@ pub(super) struct State {
     level: u32,
     record: Record,
     pub(super) totals: Totals,
+    /// Numbers the places of trials; a number never comes again, so that a late probe gives back no other's place.
+    places: u64,
 }
 
 #[derive(Default)]
@@ -46,12 +48,11 @@ enum Phase {
 /// The trial requests under way: each holds a place until it ends or its deadline passes.
 #[derive(Default)]
 struct Trials {
-    next: u64,
     running: Vec<(u64, Instant)>,
 }
 
 impl Default for Recovery {
-    /// For a deployment that only an operator sets aside.
+    /// For a deployment that no judge watches, so that only an operator sets it aside.
     fn default() -> Self {
         Self {
             probes: 1,
@@ -120,8 +121,9 @@ impl State {
         let epoch = self.epoch;
         Ok(match &mut self.phase {
             Phase::Probing { recovery, trials, .. } => {
-                let place = trials.take(later(now, recovery.probe_deadline));
-                (Admission { epoch, probe: true }, Some(place))
+                self.places += 1;
+                trials.running.push((self.places, later(now, recovery.probe_deadline)));
+                (Admission { epoch, probe: true }, Some(self.places))
             }
             _ => (Admission { epoch, probe: false }, None),
         })
@@ -151,13 +153,14 @@ impl State {
             }
             Outcome::Failure(failure) => {
                 // Whenever a request was begun, what it learned of the time to wait holds.
-                if let Phase::Cooling { until, .. } = &mut self.phase {
+                if let Phase::Cooling { until, soft, .. } = &mut self.phase {
                     return match judge.probe_failed(failure, 0) {
                         Some(sentence)
                             if failure.retry_after().is_some()
                                 && later(now, sentence.length) > *until =>
                         {
                             *until = later(now, sentence.length);
+                            *soft &= sentence.soft;
                             true
                         }
                         _ => false,
@@ -169,15 +172,27 @@ impl State {
         }
     }
 
-    fn count(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Success => self.totals.succeeded += 1,
-            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
-                self.totals.cancelled += 1;
-            }
-            Outcome::Failure(_) => self.totals.failed += 1,
-            Outcome::Ignored => {}
+    /// A caller went away in the middle of a response. A trial has then shown what it was to show: the deployment
+    /// answers; were it not so, callers that never read to the end would keep it on trial for ever.
+    pub(super) fn left(&mut self, judge: &dyn Judge, admission: Admission, now: Instant) -> bool {
+        self.settle(now);
+        self.totals.cancelled += 1;
+        if admission.epoch != self.epoch {
+            return false;
         }
+        self.record.left(now, judge.window());
+        let on_trial = admission.probe && matches!(self.phase, Phase::Probing { .. });
+        on_trial && self.succeeded(judge, admission, now)
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let Totals { succeeded, failed, cancelled, .. } = &mut self.totals;
+        *match outcome {
+            Outcome::Success => succeeded,
+            Outcome::Failure(one) if one.kind() == FailureKind::Cancelled => cancelled,
+            Outcome::Failure(_) => failed,
+            Outcome::Ignored => return,
+        } += 1;
     }
 
     fn succeeded(&mut self, judge: &dyn Judge, admission: Admission, now: Instant) -> bool {
@@ -259,24 +274,20 @@ impl State {
         self.level.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX))
     }
 
-    pub(super) fn cool_by_hand(&mut self, now: Instant, length: Duration) {
-        self.settle(now);
+    pub(super) fn cool_by_hand(&mut self, now: Instant, length: Duration, recovery: Recovery) {
         let end = later(now, length);
-        let (recovery, set) = match self.phase {
-            Phase::Cooling { recovery, until, .. } => (recovery, until),
-            Phase::Probing { recovery, .. } => (recovery, now),
-            _ => (Recovery::default(), now),
-        };
+        let until =
+            if let Phase::Cooling { until, .. } = self.phase { end.max(until) } else { end };
         self.epoch += 1;
+        self.level = self.level_at(now);
         self.totals.ejections += 1;
         self.record = Record::default();
-        self.phase =
-            Phase::Cooling { until: end.max(set), cause: Cause::Operator, soft: false, recovery };
+        self.phase = Phase::Cooling { until, cause: Cause::Operator, soft: false, recovery };
     }
 
     pub(super) fn reset(&mut self) {
-        let (paused, epoch, totals) = (self.paused, self.epoch + 1, self.totals);
-        *self = Self { paused, epoch, totals, ..Self::default() };
+        let Self { paused, totals, places, .. } = *self;
+        *self = Self { paused, epoch: self.epoch + 1, totals, places, ..Self::default() };
     }
 }
 
@@ -287,12 +298,6 @@ impl Trials {
 
     fn first_deadline(&self) -> Option<Instant> {
         self.running.iter().map(|(_, deadline)| *deadline).min()
-    }
-
-    fn take(&mut self, deadline: Instant) -> u64 {
-        self.next += 1;
-        self.running.push((self.next, deadline));
-        self.next
     }
 }
 
@@ -306,7 +311,7 @@ impl Cause {
 }
 
 /// `now + length`, or a time that will not come where the clock cannot reckon that far.
-fn later(now: Instant, length: Duration) -> Instant {
+pub(super) fn later(now: Instant, length: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     now.checked_add(length).unwrap_or_else(|| now + FAR)
 }

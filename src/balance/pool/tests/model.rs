@@ -158,7 +158,7 @@ impl Bench {
             self.pool.remove(key);
         }
         drop(probe);
-        self.pool.changed(key.serial(), self.now);
+        self.pool.changed(key, self.now);
     }
 
     fn add(&mut self) {
@@ -260,7 +260,7 @@ fn forced(views: &[View], wish: &Wish<'_>) -> Vec<Key> {
         _ => false,
     };
     let asked: Vec<_> = views.iter().filter(|view| view.can_take()).filter(may).collect();
-    let load = |view: &View| (view.was_tried, view.in_flight);
+    let load = |view: &View| (view.was_tried, view.order.is_none(), view.order, view.in_flight);
     let least = asked.iter().map(|view| load(view)).min();
     asked.iter().filter(|view| Some(load(view)) == least).map(|view| view.key).collect()
 }
@@ -273,12 +273,16 @@ fn refusal(views: &[View], now: Instant) -> (RefusedReason, Option<Duration>, Op
     if serving().any(|view| view.is_in) {
         return (RefusedReason::Full, None, None);
     }
+    let on_trial =
+        |view: &View| matches!(view.standing, Standing::Out { why: Refusal::ProbesTaken, .. });
+    if serving().any(on_trial) {
+        return (RefusedReason::Cooling, None, None);
+    }
     let first = serving()
         .filter_map(|view| match view.standing {
             Standing::Out { due: Some(due), why: Refusal::Cooling { kind, .. } } => {
                 Some((due, view.key.index, kind))
             }
-            Standing::Out { due: Some(due), .. } => Some((due, view.key.index, None)),
             _ => None,
         })
         .min_by_key(|(due, index, _)| (*due, *index));

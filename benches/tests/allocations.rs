@@ -1,0 +1,84 @@
+//! How many heap allocations a request costs: exact, so a gate.
+//!
+//! Whatever a layer attaches to a request or a response lies in its extensions, where the first entry costs three
+//! allocations (the map, its table, the entry). The baseline makes one entry each way; balance and cooldown add nothing.
+
+use allocation_counter::measure;
+use http::{Request, Response};
+use tower::Service;
+use tower_fleet::balance::{LeastBusy, RoundRobin, WeightedShuffle};
+use tower_fleet_benches::{
+    Attaching, Immediate, balance, cooldown, core, exchange, now, power_of_two, request, retry,
+};
+
+const REQUESTS: u64 = 100;
+
+/// One entry in the extensions of the request and of the response.
+const EXTENSIONS: u64 = 6;
+/// The trail of a request and its first step.
+const TRAIL: u64 = 2;
+/// The saved copy of a request's head; its headers cost what their clone does.
+const COPY: u64 = 1;
+
+/// What each of many requests allocates, made before.
+fn allocations<S, B, R>(mut service: S, template: &Request<B>) -> u64
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    B: Clone,
+    R: http_body::Body,
+{
+    // The first requests make what lasts, once for each deployment.
+    for _ in 0..100 {
+        now(exchange(&mut service, template.clone()));
+    }
+    let mut requests: Vec<_> = (0..REQUESTS).map(|_| template.clone()).collect();
+    let all = measure(|| requests.drain(..).for_each(|one| now(exchange(&mut service, one))));
+    assert_eq!(all.count_total % REQUESTS, 0, "not the same for each request: {all:?}");
+    all.count_total / REQUESTS
+}
+
+#[test]
+fn an_entry_in_the_extensions_each_way_is_the_baseline() {
+    assert_eq!(allocations(Immediate, &request(15)), 0);
+    assert_eq!(allocations(Attaching, &request(15)), EXTENSIONS);
+}
+
+#[test]
+fn balance_adds_none_beyond_extensions() {
+    for count in [1, 10, 1000] {
+        assert_eq!(allocations(balance(LeastBusy, count), &request(0)), EXTENSIONS);
+        assert_eq!(allocations(balance(WeightedShuffle, count), &request(0)), EXTENSIONS);
+        assert_eq!(allocations(balance(RoundRobin, count), &request(0)), EXTENSIONS);
+    }
+}
+
+#[test]
+fn cooldown_adds_none_beyond_extensions() {
+    assert_eq!(allocations(cooldown(10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(cooldown(10), &request(15)), EXTENSIONS);
+}
+
+#[test]
+fn retry_adds_its_trail_and_one_copy() {
+    assert_eq!(allocations(retry(10), &request(0)), EXTENSIONS + TRAIL + COPY);
+    assert_eq!(allocations(retry(10), &request(15)), EXTENSIONS + TRAIL + COPY + headers());
+}
+
+#[test]
+fn fallback_over_retry_shares_the_one_copy() {
+    assert_eq!(allocations(core(10), &request(0)), EXTENSIONS + TRAIL + COPY);
+    assert_eq!(allocations(core(10), &request(15)), EXTENSIONS + TRAIL + COPY + headers());
+}
+
+#[test]
+fn towers_balance_is_no_leaner() {
+    assert!(allocations(power_of_two([Immediate; 10]), &request(0)) > 0);
+}
+
+/// What it takes to clone 15 headers.
+fn headers() -> u64 {
+    let request = request(15);
+    // The first clone of a text makes its count of references.
+    drop(request.clone());
+    measure(|| drop(request.clone())).count_total
+}

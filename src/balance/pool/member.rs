@@ -1,0 +1,103 @@
+//! A member: a deployment, its place in the queue, and what the group knows of its health.
+
+#![allow(clippy::cast_possible_truncation, reason = "a member has far fewer than 2^32 slots")]
+
+use std::ops::Range;
+
+use tokio::time::Instant;
+
+use crate::deployment::{Deployment, Ramp, Refusal};
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(in crate::balance) deployment: Deployment,
+    pub(in crate::balance) identity: usize,
+    /// Tells it from an earlier member at the same index.
+    pub(super) serial: u64,
+    pub(in crate::balance) in_flight: u32,
+    /// A number a strategy keeps for it.
+    pub(in crate::balance) note: f64,
+    pub(in crate::balance) tier: usize,
+    pub(super) slots: Range<u32>,
+    pub(super) health: InOrOut,
+    pub(in crate::balance) is_in: bool,
+    pub(in crate::balance) ramp: Option<Ramp>,
+    /// Picks must ask the health for a trial's place.
+    pub(super) probing: bool,
+    pub(super) epoch: u64,
+    /// When to look at its health again.
+    pub(super) due: Option<Instant>,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stage {
+    Live,
+    /// Takes no request any more; goes with its last one.
+    Draining,
+    /// Its place is free for another.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum InOrOut {
+    In,
+    /// Cooling, but kept in: too many others are out already.
+    KeptIn,
+    Out {
+        due: Option<Instant>,
+        why: Refusal,
+    },
+}
+
+impl Member {
+    /// A member that is out until its slots are laid out.
+    pub(super) fn new(deployment: Deployment, serial: u64) -> Self {
+        Self {
+            identity: deployment.identity(),
+            deployment,
+            serial,
+            in_flight: 0,
+            note: 0.0,
+            tier: 0,
+            slots: 0..0,
+            health: InOrOut::In,
+            is_in: false,
+            ramp: None,
+            probing: false,
+            epoch: 0,
+            due: None,
+            stage: Stage::Live,
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.stage == Stage::Live
+    }
+
+    /// Whether others may go out because of it: one on trial takes few requests, and may fail.
+    pub(super) fn is_proven(&self) -> bool {
+        !self.health.is_out() && !self.probing
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
+    }
+
+    /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over
+    /// a member's slots, so their levels follow from the count alone.
+    pub(super) fn slot(&self) -> Option<u32> {
+        let next = self.in_flight.checked_rem(self.slots.len() as u32)?;
+        Some(self.slots.start + next)
+    }
+}
+
+impl InOrOut {
+    pub(super) const fn is_out(self) -> bool {
+        matches!(self, Self::Out { .. })
+    }
+
+    pub(super) const fn is_soft_out(self) -> bool {
+        matches!(self, Self::Out { why: Refusal::Cooling { soft: true, .. }, .. })
+    }
+}

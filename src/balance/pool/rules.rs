@@ -1,0 +1,153 @@
+//! The rules of a fleet: who goes out and comes back, who is asked when nobody is in, and what a refusal says.
+//!
+//! At most a share of a group is out for soft reasons, one always, the last of several never.
+
+use tokio::time::Instant;
+
+use super::{
+    Pool, Wish,
+    member::{InOrOut, Member},
+};
+use crate::{
+    deployment::{Refusal, Standing},
+    error::{Refused, RefusedReason},
+};
+
+impl Pool {
+    /// The last resort, when none that is in can take the request: a member that is out for soft reasons, one whose
+    /// time is up, or the only one there is, is asked all the same, so that the caller sees its real answer. The least
+    /// busy of the lowest order, of those not tried yet if there are any. Not when another group can answer.
+    pub(super) fn forced(&mut self, wish: &Wish<'_>) -> Option<usize> {
+        if wish.elsewhere || wish.strict {
+            return None;
+        }
+        let lone = self.serving == 1;
+        let may = |member: &Member| match member.health {
+            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
+                soft || (lone && kind.is_some())
+            }
+            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
+            _ => false,
+        };
+        let mut least = None;
+        let mut ties = 0;
+        for (index, member) in self.members.iter().enumerate() {
+            if !member.is_live() || member.is_full() || member.slots.is_empty() || !may(member) {
+                continue;
+            }
+            let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
+            match least {
+                Some((best, _)) if load > best => continue,
+                Some((best, _)) if load == best => ties += 1,
+                _ => ties = 1,
+            }
+            if self.rng.usize(0..ties) == 0 {
+                least = Some((load, index));
+            }
+        }
+        least.map(|(_, index)| index)
+    }
+
+    pub(super) fn refusal(&self, now: Instant) -> Refused {
+        let out = |member: &Member| match member.health {
+            InOrOut::Out { due: Some(due), why } => Some((due, why)),
+            _ => None,
+        };
+        if self.serving == 0 {
+            return Refused::new(RefusedReason::Empty);
+        }
+        if self.serving().any(|member| !member.health.is_out()) {
+            return Refused::new(RefusedReason::Full);
+        }
+        let on_trial = |why: Refusal| why == Refusal::ProbesTaken;
+        match self.serving().filter_map(out).min_by_key(|(due, why)| (!on_trial(*why), *due)) {
+            None => Refused::new(RefusedReason::Paused),
+            Some((due, Refusal::Cooling { kind, .. })) => {
+                let wait = due.saturating_duration_since(now);
+                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(kind)
+            }
+            // A trial may end at any moment, and its deadline is not when.
+            Some(_) => Refused::new(RefusedReason::Cooling),
+        }
+    }
+
+    /// Looks again at every member whose time is up.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.next_due = None;
+        for index in 0..self.members.len() {
+            match self.members[index].due {
+                Some(due) if due <= now => self.refresh(index, now),
+                Some(due) => self.look_at(due),
+                None => {}
+            }
+        }
+    }
+
+    fn look_at(&mut self, due: Instant) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
+
+    pub(super) fn refresh(&mut self, index: usize, now: Instant) {
+        let member = &self.members[index];
+        if !member.is_live() {
+            return;
+        }
+        let (before, was_proven) = (member.health, member.is_proven());
+        let (standing, epoch) = member.deployment.health().standing(now);
+        let (health, ramp) = match standing {
+            Standing::In { ramp } => (InOrOut::In, ramp),
+            Standing::Probing => (InOrOut::In, None),
+            Standing::Out { due, why } => {
+                let out = InOrOut::Out { due, why };
+                let stays = out.is_soft_out() && !before.is_soft_out() && !self.may_eject(index);
+                (if stays { InOrOut::KeptIn } else { out }, None)
+            }
+        };
+        let member = &mut self.members[index];
+        member.health = health;
+        member.epoch = epoch;
+        member.probing = standing == Standing::Probing;
+        let ramped = std::mem::replace(&mut member.ramp, ramp).is_some();
+        self.ramping = self.ramping + usize::from(ramp.is_some()) - usize::from(ramped);
+        member.due = match standing {
+            Standing::Out { due, .. } => due,
+            Standing::In { ramp } => ramp.map(|ramp| ramp.end()),
+            Standing::Probing => None,
+        };
+        let is_back = !was_proven && member.is_proven();
+        if let Some(due) = member.due {
+            self.look_at(due);
+        }
+        self.place(index);
+        let is_place_free = before.is_soft_out() && !health.is_soft_out();
+        if is_back || is_place_free {
+            self.eject_one_kept_in(now);
+        }
+    }
+
+    /// Whether the member at `index` may go out for a soft reason: a share of the group may, one always, the last of
+    /// several never. A lone member goes out; the last resort of the pick is made for it.
+    pub(super) fn may_eject(&self, index: usize) -> bool {
+        let member = &self.members[index];
+        if self.serving == 1 || member.slots.is_empty() {
+            return true;
+        }
+        let serial = member.serial;
+        let others = || self.serving().filter(|member| member.serial != serial);
+        let out = others().filter(|member| member.health.is_soft_out()).count();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a share of a small number"
+        )]
+        let allowed = ((self.serving as f32 * self.max_ejected) as usize).max(1);
+        out < allowed && others().any(Member::is_proven)
+    }
+
+    fn eject_one_kept_in(&mut self, now: Instant) {
+        let kept = |member: &Member| member.is_live() && member.health == InOrOut::KeptIn;
+        if let Some(index) = self.members.iter().position(kept) {
+            self.refresh(index, now);
+        }
+    }
+}
