@@ -1,0 +1,58 @@
+//! A request's way to the fleet, and the answer's way back.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::{Method, Uri};
+use tower::ServiceExt;
+use tower_fleet::{Served, Trail, body::WatchedBody, trail::Step};
+
+use crate::{
+    errors::ApiError,
+    gateway::{Asked, Gateway},
+    headers,
+    log::Line,
+};
+
+/// Sends `request` to `endpoint` of the deployment the fleet picks.
+///
+/// The request is made anew, so that nothing of the incoming one goes on by accident. Its query does not: no endpoint has
+/// one, and some clients put their key there.
+pub(crate) async fn forward(gateway: Arc<Gateway>, endpoint: Uri, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let mut outgoing = Request::new(body);
+    *outgoing.method_mut() = Method::POST;
+    *outgoing.uri_mut() = endpoint;
+    *outgoing.headers_mut() = head.headers;
+    headers::to_deployment(outgoing.headers_mut());
+
+    let asked = Asked::default();
+    outgoing.extensions_mut().insert(asked.clone());
+    let trail = Trail::start(&mut outgoing);
+    let mut line = Line::new(head.method, head.uri.path(), asked, trail.clone());
+
+    match gateway.service.clone().oneshot(outgoing).await {
+        Ok(response) => {
+            let served = Served::of(&response).map(|served| served.deployment().clone());
+            let (mut head, body) = response.into_parts();
+            line.answered(head.status);
+            headers::to_client(&mut head.headers);
+            headers::tell(&mut head.headers, served.as_ref(), &trail);
+            let body = WatchedBody::of_response(&Method::POST, &head, body, line);
+            Response::from_parts(head, Body::new(body))
+        }
+        Err(error) => {
+            let answer = ApiError::from(&error);
+            line.failed(answer.status(), &error);
+            let mut response = answer.into_response();
+            let attempts = trail.attempts();
+            let last = attempts.last().and_then(Step::deployment);
+            headers::tell(response.headers_mut(), last, &trail);
+            response
+        }
+    }
+}

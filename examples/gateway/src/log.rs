@@ -1,0 +1,177 @@
+//! One line a request, written when its response body has ended.
+//!
+//! ```text
+//! POST /v1/chat/completions chat 200 44ms | flaky 500 3ms -> quick 200 41ms
+//! POST /v1/chat/completions capped 200 62ms | limited 429 1ms -> quick 200 60ms | fallback to chat
+//! POST /v1/chat/completions chat 200 310ms | quick 200 41ms | the client left
+//! ```
+//!
+//! Neither headers, queries nor bodies are in it, so no secret is.
+
+use std::{error::Error, fmt, io::IsTerminal as _, time::Duration};
+
+use http::{Method, StatusCode};
+use tower_fleet::{
+    Trail,
+    body::{End, OnEnd},
+    outcome::Outcome,
+    trail::Step,
+};
+use tracing_subscriber::{
+    Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::gateway::Asked;
+
+/// Writes what is logged to the standard error.
+pub fn init() {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO)).init();
+}
+
+/// An error and what it came from, as far as it does not say that itself.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text = text + ": " + &cause;
+        }
+    }
+    text
+}
+
+/// What will be written of a request. Dropping it writes it, so that none is forgotten.
+pub(crate) struct Line {
+    method: Method,
+    path: String,
+    asked: Asked,
+    trail: Trail,
+    answer: Option<StatusCode>,
+    remark: Option<String>,
+}
+
+impl Line {
+    pub(crate) fn new(method: Method, path: &str, asked: Asked, trail: Trail) -> Self {
+        let remark = Some("the client left".to_owned());
+        Self { method, path: path.to_owned(), asked, trail, answer: None, remark }
+    }
+
+    /// The response head is on its way; what becomes of the body is yet to be seen.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.answer = Some(status);
+    }
+
+    /// No deployment answered.
+    pub(crate) fn failed(&mut self, status: StatusCode, error: &tower_fleet::Error) {
+        self.answer = Some(status);
+        self.remark = Some(match error {
+            tower_fleet::Error::Service(inner) => chain(&**inner),
+            ours => ours.to_string(),
+        });
+    }
+}
+
+impl OnEnd for Line {
+    fn on_end(mut self, end: &End<'_>) {
+        match end {
+            End::Complete | End::Trailers(_) => self.remark = None,
+            End::Error(error) => self.remark = Some(format!("broke off: {}", chain(*error))),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.answer.is_some_and(|status| status.is_server_error()) {
+            tracing::warn!("{self}");
+        } else {
+            tracing::info!("{self}");
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        if let Some(model) = self.asked.model() {
+            write!(f, " {}", Plain(model.as_str()))?;
+        }
+        if let Some(status) = self.answer {
+            write!(f, " {}", status.as_u16())?;
+        }
+        write!(f, " {}", Took(self.trail.started().elapsed()))?;
+        let steps = self.trail.attempts();
+        let mut before = " | ";
+        for step in &steps {
+            write!(f, "{before}{}", Tried(step, self.answer))?;
+            before = " -> ";
+        }
+        before = " | fallback to ";
+        for group in self.trail.fallbacks() {
+            write!(f, "{before}{}", Plain(group.as_str()))?;
+            before = ", ";
+        }
+        match &self.remark {
+            Some(remark) => write!(f, " | {}", Plain(remark)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An attempt, of a request that was answered so.
+struct Tried<'a>(&'a Step, Option<StatusCode>);
+
+impl fmt::Display for Tried<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(step, answer) = self;
+        f.write_str(step.deployment().map_or("-", |deployment| deployment.id()))?;
+        let Some(took) = step.took() else {
+            return write!(f, " unanswered {}", Took(step.started().elapsed()));
+        };
+        match step.outcome() {
+            Some(Outcome::Failure(failure)) => match failure.status() {
+                Some(status) => write!(f, " {}", status.as_u16())?,
+                None => write!(f, " {}", failure.kind())?,
+            },
+            // What succeeds is what answers.
+            _ => write!(f, " {}", answer.map_or(0, |status| status.as_u16()))?,
+        }
+        write!(f, " {}", Took(took))
+    }
+}
+
+/// A time as short as it can be read.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis @ 0..10_000 => write!(f, "{millis}ms"),
+            _ => write!(f, "{:.1}s", self.0.as_secs_f64()),
+        }
+    }
+}
+
+/// Text from outside, on one line and not endless.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 300;
+        let mut chars = self.0.chars();
+        for char in chars.by_ref().take(LONGEST) {
+            if char.is_control() {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                write!(f, "{char}")?;
+            }
+        }
+        if chars.next().is_some() { f.write_str("…") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,74 @@
+//! Which path leads where.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use http::Uri;
+use serde_json::{Value, json};
+
+use crate::{errors::ApiError, forward::forward, gateway::Gateway, state};
+
+/// The endpoints that are forwarded, as they stand under a deployment's base URL.
+const FORWARDED: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];
+
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    let mut router = Router::new()
+        .route("/fleet", get(fleet))
+        .route("/health/liveliness", get(alive))
+        .route("/health/liveness", get(alive))
+        .route("/health/readiness", get(ready));
+    router = with_and_without_version(router, "/models", get(models));
+    for endpoint in FORWARDED {
+        let to = Uri::from_static(endpoint);
+        let handler = post(move |State(gateway): State<Arc<Gateway>>, request: Request| {
+            forward(gateway, to, request)
+        });
+        router = with_and_without_version(router, endpoint, handler);
+    }
+    router
+        .fallback(|request: Request| async move { ApiError::no_route(request.uri().path()) })
+        .method_not_allowed_fallback(|request: Request| async move {
+            ApiError::wrong_method(request.method(), request.uri().path())
+        })
+        .with_state(gateway)
+}
+
+/// The base URL of an `OpenAI` client ends in `/v1` by habit, but not always.
+fn with_and_without_version(
+    router: Router<Arc<Gateway>>,
+    path: &str,
+    handler: MethodRouter<Arc<Gateway>>,
+) -> Router<Arc<Gateway>> {
+    router.route(path, handler.clone()).route(&format!("/v1{path}"), handler)
+}
+
+async fn fleet(State(gateway): State<Arc<Gateway>>) -> Response {
+    Json(state::fleet(&gateway.deployments)).into_response()
+}
+
+async fn models(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    let since = gateway.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let model = |name: &String| json!({"id": name, "object": "model", "created": since.as_secs(), "owned_by": "tower-fleet"});
+    let models: Vec<_> = gateway.models.iter().map(model).collect();
+    Json(json!({"object": "list", "data": models}))
+}
+
+async fn alive() -> Json<Value> {
+    Json(json!({"status": "alive"}))
+}
+
+/// Ready as long as it serves, whatever its deployments do: taken out of rotation while they cool, nothing would be left
+/// to tell callers when to come back.
+async fn ready(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    let available = state::available(&gateway.deployments);
+    Json(json!({
+        "status": "ready",
+        "deployments": gateway.deployments.len(),
+        "available": available,
+    }))
+}

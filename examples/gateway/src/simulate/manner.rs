@@ -1,0 +1,127 @@
+//! How each simulated deployment behaves.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::response::Response;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::answer;
+use crate::errors::retry_after;
+
+pub(super) struct Manner {
+    pub(super) group: &'static str,
+    pub(super) id: &'static str,
+    pub(super) words: &'static str,
+    /// Until an answer, and between the words of a stream.
+    pub(super) delay: Duration,
+    kind: Kind,
+}
+
+enum Kind {
+    Sound,
+    Flaky,
+    Limited,
+}
+
+const fn manner(
+    (group, id): (&'static str, &'static str),
+    words: &'static str,
+    millis: u64,
+    kind: Kind,
+) -> Manner {
+    Manner { group, id, words, delay: Duration::from_millis(millis), kind }
+}
+
+pub(super) static MANNERS: &[Manner] = &[
+    manner(("chat", "quick"), "answers in 40 ms", 40, Kind::Sound),
+    manner(("chat", "slow"), "answers in 400 ms", 400, Kind::Sound),
+    manner(("chat", "flaky"), "answers in 40 ms, fails every third time", 40, Kind::Flaky),
+    manner(
+        ("capped", "limited"),
+        "takes 3 requests, then one every 5 s; falls back to chat",
+        40,
+        Kind::Limited,
+    ),
+];
+
+/// What goes wrong with a deployment, and when.
+pub(super) enum Trouble {
+    Never,
+    EveryThird(AtomicU32),
+    Limit(Mutex<Bucket>),
+}
+
+impl Trouble {
+    pub(super) fn of(manner: &Manner) -> Self {
+        match manner.kind {
+            Kind::Sound => Self::Never,
+            Kind::Flaky => Self::EveryThird(AtomicU32::new(0)),
+            Kind::Limited => Self::Limit(Mutex::new(Bucket::full(3.0, Duration::from_secs(5)))),
+        }
+    }
+
+    /// The answer to a request that it strikes.
+    pub(super) fn strikes(&self) -> Option<Response> {
+        match self {
+            Self::Never => None,
+            Self::EveryThird(count) => (count.fetch_add(1, Ordering::Relaxed) % 3 == 2)
+                .then(|| answer::error(StatusCode::INTERNAL_SERVER_ERROR, "flaky as ever")),
+            Self::Limit(bucket) => {
+                let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                let wait = bucket.take(Instant::now()).err()?;
+                let mut refusal = answer::error(StatusCode::TOO_MANY_REQUESTS, "slow down");
+                retry_after(refusal.headers_mut(), wait);
+                Some(refusal)
+            }
+        }
+    }
+}
+
+/// A token bucket: holds `size` tokens, and gets one each `every`.
+pub(super) struct Bucket {
+    tokens: f64,
+    size: f64,
+    every: Duration,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn full(size: f64, every: Duration) -> Self {
+        Self { tokens: size, size, every, filled: Instant::now() }
+    }
+
+    /// Takes a token, or says how long until there is one.
+    fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + passed / self.every.as_secs_f64()).min(self.size);
+        self.filled = now;
+        if self.tokens < 1.0 {
+            return Err(self.every.mul_f64(1.0 - self.tokens));
+        }
+        self.tokens -= 1.0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_says_exactly_when_the_next_token_is_there() {
+        let mut bucket = Bucket::full(2.0, Duration::from_secs(5));
+        assert_eq!([bucket.take(Instant::now()), bucket.take(Instant::now())], [Ok(()), Ok(())]);
+        let wait = bucket.take(Instant::now()).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(5));
+        tokio::time::advance(wait).await;
+        assert_eq!(bucket.take(Instant::now()), Ok(()));
+        assert!(bucket.take(Instant::now()).is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! The program: what it prints, how it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod support;
+
+use std::{path::PathBuf, process::Stdio};
+
+use support::*;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    sync::mpsc,
+    time::timeout,
+};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tower-fleet-gateway"));
+    command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A configuration file of the test `name`.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.yaml"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+async fn line(lines: &mut (impl AsyncBufReadExt + Unpin)) -> String {
+    let mut line = String::new();
+    timeout(PATIENCE, lines.read_line(&mut line)).await.expect("a line in time").unwrap();
+    line
+}
+
+async fn rest(mut reader: impl AsyncRead + Unpin) -> String {
+    let mut text = String::new();
+    timeout(PATIENCE, reader.read_to_string(&mut text)).await.expect("an end in time").unwrap();
+    text
+}
+
+/// A program that serves, and its address.
+async fn started(command: &mut Command) -> (Child, String) {
+    let mut child = command.args(["--port", "0"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let first = line(&mut lines).await;
+    let address = first.trim().strip_prefix("tower-fleet-gateway listens on ").expect("an address");
+    let address = address.to_owned();
+    // Read on, as a pipe that is full would hold the program up.
+    tokio::spawn(async move { rest(lines).await });
+    (child, address)
+}
+
+async fn code(child: &mut Child) -> i32 {
+    timeout(PATIENCE, child.wait()).await.expect("an exit in time").unwrap().code().unwrap()
+}
+
+/// A program that does not serve: its exit code and what it complained of.
+async fn failed(command: &mut Command) -> (i32, String) {
+    let output = timeout(PATIENCE, command.output()).await.expect("an exit in time").unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_used_is_told_and_fails() {
+    let path = file("wrong", "model_list:\n- model_name: m\n  litellm_params: {modle: openai/x}\n");
+    let (code, errors) = failed(command().arg("--config").arg(&path)).await;
+    assert_eq!(code, 1);
+    let expected = [
+        "wrong.yaml cannot be used",
+        "line 3: model_list[0].litellm_params.model: ",
+        "warning: line 3: model_list[0].litellm_params.modle: unknown key",
+    ];
+    for part in expected {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    let (code, errors) = failed(command().args(["--config", "/nowhere/at-all.yaml"])).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("cannot read /nowhere/at-all.yaml: No such file"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_and_fails() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, errors) = failed(command().args(["--port", &port])).await;
+    assert_eq!(code, 1);
+    assert!(errors.starts_with(&format!("error: cannot listen on 127.0.0.1:{port}: ")), "{errors}");
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_warned_of_and_no_secret_is_logged() {
+    let upstream = Upstream::fixed(500, &[], "no").await;
+    let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ", wieght: 1"));
+    let (mut child, url) = started(command().arg("--config").arg(file("warned", &text))).await;
+    let mut request = ask(&url, "m");
+    request.headers_mut().insert("authorization", "Bearer client-secret".parse().unwrap());
+    *request.uri_mut() = format!("{}?key=client-secret", request.uri()).parse().unwrap();
+    assert_eq!(send(request).await.status, 500);
+    child.start_kill().unwrap();
+    let errors = rest(child.stderr.take().unwrap()).await;
+    assert!(
+        errors.starts_with("warning: line 2: model_list[0].litellm_params.wieght: unknown key"),
+        "{errors}"
+    );
+    assert!(errors.contains(" WARN POST /v1/chat/completions m 500 "), "{errors}");
+    assert!(errors.contains(" | a 500 "), "{errors}");
+    assert!(!errors.contains("secret") && !errors.contains("key-of"), "{errors}");
+}
+
+/// Lets every time in a log line be the same, and leaves out when it was written.
+fn timeless(line: &str) -> String {
+    let words = line.split_whitespace().skip(1).map(|word| match word.strip_suffix("ms") {
+        Some(number) if number.parse::<u64>().is_ok() => "0ms",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_log_tells_each_attempt_in_one_line() {
+    let (chunks, body) = channel();
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let streaming = Upstream::start(move |_| {
+        let body = body.lock().unwrap().take().unwrap();
+        async move { axum::response::Response::new(body) }
+    });
+    let entries = [
+        entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
+        entry("other", "b", &nowhere().await, ""),
+        entry("last", "c", &Upstream::fixed(200, &[], "{}").await.base, ""),
+        entry("stream", "d", &streaming.await.base, ""),
+    ];
+    let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
+    let text = format!("model_list:\n{}{rest}", entries.concat());
+    let (mut child, url) = started(command().arg("--config").arg(file("logged", &text))).await;
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+
+    send(ask(&url, "m")).await;
+    let expected = "INFO POST /v1/chat/completions m 200 0ms | \
+                    a 500 0ms -> b connect 0ms -> c 200 0ms | fallback to other, last";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+
+    send(ask(&url, "odd\\nname")).await;
+    let expected =
+        "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+
+    let stream = open(ask(&url, "stream")).await;
+    drop(stream);
+    let expected =
+        "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
+    assert_eq!(timeless(&line(&mut errors).await), expected);
+    drop(chunks);
+}
+
+#[tokio::test]
+async fn without_a_configuration_it_simulates_one_and_falls_back() {
+    let (_child, url) = started(&mut command()).await;
+    for path in ["chat/completions", "completions", "embeddings"] {
+        let request = http::Request::post(format!("{url}/v1/{path}"));
+        let answer = send(request.body(r#"{"model": "chat"}"#.into()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.json()["model"], format!("{}-1", answer.fleet()[0].unwrap()));
+    }
+    let mut request = ask(&url, "chat");
+    *request.body_mut() = r#"{"model": "chat", "stream": true}"#.into();
+    let stream = send(request).await;
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert!(stream.body.starts_with("data: {") && stream.body.ends_with("data: [DONE]\n\n"));
+
+    for _ in 0..3 {
+        assert_eq!(send(ask(&url, "capped")).await.fleet()[0], Some("limited"));
+    }
+    let fell_back = send(ask(&url, "capped")).await;
+    assert_eq!((fell_back.status.as_u16(), fell_back.fleet()[2]), (200, Some("1")));
+    assert_eq!(state(&url, "limited").await["status"], "cooling");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_sigterm_lets_running_requests_finish() {
+    let (chunks, body) = channel();
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let (reached, mut arrivals) = mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |_| {
+        reached.send(()).unwrap();
+        let body = body.lock().unwrap().take().unwrap();
+        async move { axum::response::Response::new(body) }
+    })
+    .await;
+    let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ""));
+    let (mut child, url) = started(command().arg("--config").arg(file("drained", &text))).await;
+    let running = tokio::spawn(send(ask(&url, "m")));
+    timeout(PATIENCE, arrivals.recv()).await.expect("a request in time").unwrap();
+
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    assert!(line(&mut errors).await.contains("stopping: running requests have 30s"));
+    let address = url.trim_start_matches("http://");
+    let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+    timeout(PATIENCE, closed).await.expect("a closed door in time");
+
+    chunks.send("the whole answer").unwrap();
+    drop(chunks);
+    assert_eq!(running.await.unwrap().body, "the whole answer");
+    assert_eq!(code(&mut child).await, 0);
+    assert!(rest(errors).await.contains("stopped: every request was answered"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_does_not_wait() {
+    let upstream = Upstream::start(|_| std::future::pending()).await;
+    let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ""));
+    let (mut child, url) = started(command().arg("--config").arg(file("cut", &text))).await;
+    let running = tokio::spawn(support::open(ask(&url, "m")));
+    let asked = async {
+        while upstream.got().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, asked).await.expect("a request in time");
+
+    let pid = child.id().unwrap().to_string();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    for _ in 0..2 {
+        assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+        line(&mut errors).await;
+    }
+    assert_eq!(code(&mut child).await, 0);
+    running.abort();
+}
