@@ -4,7 +4,7 @@
 //! [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one private
 //! entry of [`http::Extensions`], because each entry costs an allocation.
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Extensions, Response};
 use tokio::time::Instant;
@@ -37,7 +37,8 @@ pub(crate) struct Carried {
     pub(crate) fallbacks: Option<Fallbacks>,
     pub(crate) captured: Option<Captured>,
     /// Where in the body the name of the model stands.
-    pub(crate) model_at: Option<Range<usize>>,
+    #[cfg(feature = "llm")]
+    pub(crate) model_at: Option<std::ops::Range<usize>>,
     /// The head as the nearest fallback above has copied it.
     pub(crate) saved: Option<SavedHead>,
     /// A layer above can still send the request elsewhere.

@@ -53,5 +53,6 @@ mod service;
 pub use self::builder::{FleetBuilder, FleetError};
 pub use self::future::ResponseFuture;
 pub use self::layer::{FleetLayer, Group, GroupService, Stack};
+#[cfg(feature = "config")]
 pub(crate) use self::pattern::Pattern;
 pub use self::service::Fleet;
