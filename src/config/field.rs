@@ -163,7 +163,11 @@ impl<'r> Field<'r> {
     pub(super) fn flag(&self) -> Option<bool> {
         let flag = match &self.value {
             Value::Bool(flag) => Some(*flag),
-            Value::Text(text) => text.trim().to_ascii_lowercase().parse().ok(),
+            Value::Text(text) => match &*text.trim().to_ascii_lowercase() {
+                "true" | "yes" | "on" => Some(true),
+                "false" | "no" | "off" => Some(false),
+                _ => None,
+            },
             _ => None,
         };
         if flag.is_none() {

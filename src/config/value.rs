@@ -28,13 +28,15 @@ pub(super) struct Node {
 }
 
 /// Reads a text as YAML does in Python, where LiteLLM reads it: `<<` merges, `100_000` and `017`
-/// (15) are numbers, `True` and `yes` are booleans.
+/// (15) are numbers, `True` and `yes` are booleans where one is expected.
 ///
 /// A key given twice is an error: Python would silently drop the first.
 pub(super) fn parse(text: &str) -> Result<Node, ConfigError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         legacy_octal_numbers: true,
+        // `y` and `n` are text in Python; what else means a boolean there is read where one is expected.
+        strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         // A snippet would quote the lines around the mistake, and a key may stand on one of them.
         with_snippet: false,

@@ -111,12 +111,13 @@ impl From<&Error> for ApiError {
         if let Some(error) = InspectError::of(error) {
             return Self::inspected(error);
         }
+        let too_slow = |limit: String| {
+            let message = format!("the deployment was too slow: {limit}");
+            Self::new(StatusCode::GATEWAY_TIMEOUT, message).code("timeout")
+        };
         match Failure::from_error(error).kind() {
-            FailureKind::Timeout => {
-                let limit = if error.is_timeout() { error.to_string() } else { "time-out".into() };
-                let message = format!("the deployment was too slow: {limit}");
-                Self::new(StatusCode::GATEWAY_TIMEOUT, message).code("timeout")
-            }
+            _ if error.is_timeout() => too_slow(error.to_string()),
+            FailureKind::Timeout => too_slow("time-out".to_owned()),
             FailureKind::Cancelled => {
                 Self::new(StatusCode::BAD_REQUEST, "the request body broke off")
             }

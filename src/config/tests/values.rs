@@ -90,6 +90,15 @@ fn a_silent_file_leaves_every_setting_open() {
 }
 
 #[test]
+fn a_single_letter_is_a_name() {
+    let config = Config::from_yaml(
+        "model_list: [{model_name: n, litellm_params: {model: y, api_base: \"http://a.example\"}}]",
+    );
+    let config = config.unwrap();
+    assert_eq!((&*config.deployments[0].model_name, &*config.deployments[0].model), ("n", "y"));
+}
+
+#[test]
 fn null_is_as_if_the_key_were_not_there() {
     let config = valid(&with(
         "router_settings: {num_retries: ~, fallbacks: , routing_strategy: null}\ngeneral_settings:",
