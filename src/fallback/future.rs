@@ -53,7 +53,7 @@ struct Onward<S, R: Body> {
     body: ReplayBody,
     trail: Trail,
     /// What the group the caller asked for answered.
-    first: Option<Result<Response<KeptBody<R>>, Error>>,
+    first: Option<Result<Box<Response<KeptBody<R>>>, Error>>,
 }
 
 /// Which group is next: plain data.
@@ -150,16 +150,17 @@ enum Next<R: Body> {
 
 impl<S, R: Body> Onward<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let (outcome, result) = outcome_of(&*self.walk.plan.classify, result);
+        let result = result.map(Response::into_parts);
+        let outcome = outcome_of(&*self.walk.plan.classify, &result);
         let next = outcome.failure().and_then(|failure| self.walk.next(&failure));
         match next.filter(|_| self.can_replay()) {
             Some(group) => {
-                self.first.get_or_insert_with(|| result.map(|it| it.map(KeptBody::keep)));
+                self.first.get_or_insert_with(|| result.map(KeptBody::keep));
                 Next::To(group)
             }
-            None => Next::Return(match outcome {
-                Outcome::Failure(_) => self.first.take().unwrap_or_else(|| live(result)),
-                _ => live(result),
+            None => Next::Return(match (outcome, self.first.take()) {
+                (Outcome::Failure(_), Some(first)) => first.map(|kept| *kept),
+                _ => result.map(KeptBody::live),
             }),
         }
     }
@@ -192,11 +193,6 @@ impl<S, R: Body> Onward<S, R> {
     }
 }
 
-/// An answer that was not kept.
-fn live<R: Body>(result: Result<Response<R>, Error>) -> Result<Response<KeptBody<R>>, Error> {
-    result.map(|response| response.map(KeptBody::new))
-}
-
 impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<Request<ReplayBody>, Response = Response<R>>,
@@ -217,7 +213,7 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     let next = match onward {
                         Some(onward) => onward.settle(result),
-                        None => Next::Return(live(result)),
+                        None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
                     };
                     match next {
                         Next::To(group) => state.set(State::Readying { group }),
@@ -229,11 +225,11 @@ where
                 }
                 (Projected::Readying { group }, Some(onward)) => {
                     if let Err(error) = ready!(onward.service.poll_ready(cx)) {
-                        let first = onward.first.take();
                         state.set(State::Done);
-                        return Poll::Ready(
-                            first.unwrap_or_else(|| Err(Error::from_service(error))),
-                        );
+                        return Poll::Ready(match onward.first.take() {
+                            Some(first) => first.map(|kept| *kept),
+                            None => Err(Error::from_service(error)),
+                        });
                     }
                     let request = onward.request(group.clone());
                     let future = onward.service.call(request);
