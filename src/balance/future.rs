@@ -116,8 +116,10 @@ where
     P: Strategy,
 {
     pub(super) fn new(group: Arc<Group<S, P>>, request: Request<B>) -> Self {
-        let mut tried = Trail::of(&request).map(Trail::tried).unwrap_or_default();
-        let first = match pick(&group, &request, &tried, false) {
+        let carried = Carried::of(request.extensions());
+        let trail = carried.and_then(|carried| carried.trail.as_ref());
+        let mut tried = trail.map(Trail::tried).unwrap_or_default();
+        let first = match pick(&group, carried, &tried, false) {
             Ok(first) => first,
             Err(refused) => return Self { state: State::Refused { refused } },
         };
@@ -135,9 +137,9 @@ where
 }
 
 /// Takes a place on a member. `strict`: on one that was not tried, and only if it is in.
-fn pick<S, P, B>(
+fn pick<S, P>(
     group: &Arc<Group<S, P>>,
-    request: &Request<B>,
+    carried: Option<&Carried>,
     tried: &Tried,
     strict: bool,
 ) -> Result<Contender<S>, Refused>
@@ -146,7 +148,6 @@ where
     P: Strategy,
 {
     let picked = Instant::now();
-    let carried = Carried::of(request.extensions());
     let wish = Wish {
         now: picked,
         tried,
@@ -193,7 +194,7 @@ where
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             self.others -= usize::from(index > 0);
-            match pick(&self.group, request, &self.tried, true) {
+            match pick(&self.group, Carried::of(request.extensions()), &self.tried, true) {
                 Ok(another) => {
                     self.tried.add(another.lease.deployment());
                     self.contenders.push(another);
@@ -320,7 +321,8 @@ impl Called {
         let Self { lease, method, mut awaited } = self;
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
-        ResponseBody::of_response(&method, response, lease)
+        let status = response.status();
+        response.map(|body| ResponseBody::of_response(&method, status, body, lease))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -84,16 +84,14 @@ impl<B: Body, H: OnEnd> WatchedBody<B, H> {
 
     /// Watches the body of the response to a request of `method`: one that has no body by HTTP's rules (to a HEAD, a
     /// 204, a 304) is complete at its head.
-    pub fn of_response(method: &Method, response: Response<B>, on_end: H) -> Response<Self> {
-        let bodiless = method == Method::HEAD
-            || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        response.map(|inner| {
-            let mut body = Self::new(inner, on_end);
-            if bodiless {
-                body.watch.end(&End::Complete);
-            }
-            body
-        })
+    pub fn of_response(method: &Method, status: StatusCode, inner: B, on_end: H) -> Self {
+        let mut body = Self::new(inner, on_end);
+        if method == Method::HEAD
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        {
+            body.watch.end(&End::Complete);
+        }
+        body
     }
 
     /// A body whose end needs no report any more.

@@ -63,15 +63,14 @@ where
         Poll::Ready(match (state.project_replace(State::Done), result) {
             (Owned::Called { mut witness, method, .. }, Some(Ok(response))) => {
                 let (mut head, body) = response.into_parts();
-                let outcome = witness.head(&head);
-                if let Some(outcome) = outcome {
-                    Answered::entry(&mut head.extensions).outcome = Some(outcome);
-                }
-                let response = Response::from_parts(head, body);
-                Ok(match outcome {
-                    Some(_) => response.map(ResponseBody::unwatched),
-                    None => ResponseBody::of_response(&method, response, witness),
-                })
+                let body = match witness.head(&head) {
+                    Some(outcome) => {
+                        Answered::entry(&mut head.extensions).outcome = Some(outcome);
+                        ResponseBody::unwatched(body)
+                    }
+                    None => ResponseBody::of_response(&method, head.status, body, witness),
+                };
+                Ok(Response::from_parts(head, body))
             }
             (Owned::Called { mut witness, .. }, Some(Err(error))) => {
                 let error = Error::from_service(error);

@@ -62,7 +62,7 @@ pub(super) struct Walk {
     /// Whether the plan's lists count: not where the request brought its own.
     listed: bool,
     current: Option<GroupName>,
-    /// By the names of the groups, not by aliases.
+    /// Those before the current one, by the names of the groups, not by aliases.
     tried: Vec<GroupName>,
     /// To try next, the last one first.
     pending: Vec<GroupName>,
@@ -75,11 +75,10 @@ impl Walk {
         group: Option<GroupName>,
         own: Option<Fallbacks>,
     ) -> Self {
-        let tried = group.iter().map(|group| plan.group_of(group).clone()).collect();
         let listed = own.is_none();
         let pending = own.map(|own| own.groups().iter().rev().cloned().collect());
         let pending = pending.unwrap_or_default();
-        Self { plan, listed, current: group, tried, pending, count: 0 }
+        Self { plan, listed, current: group, tried: Vec::new(), pending, count: 0 }
     }
 
     /// The group to try after the current one failed so; the walk is then there.
@@ -91,10 +90,9 @@ impl Walk {
             let targets = self.plan.targets(self.current.as_ref(), failure.kind());
             self.pending.extend(targets.iter().rev().cloned());
         }
+        self.tried.extend(self.current.iter().map(|name| self.plan.group_of(name)).cloned());
         while let Some(name) = self.pending.pop() {
-            let group = self.plan.group_of(&name);
-            if !self.tried.contains(group) {
-                self.tried.push(group.clone());
+            if !self.tried.contains(self.plan.group_of(&name)) {
                 self.current = Some(name.clone());
                 self.count += 1;
                 return Some(name);
@@ -114,7 +112,11 @@ impl Walk {
         let listed =
             self.listed.then(|| self.plan.targets(self.current.as_ref(), FailureKind::Server));
         let listed = listed.unwrap_or_default();
-        let is_new = |name| !self.tried.contains(self.plan.group_of(name));
+        let current = self.current.as_ref().map(|name| self.plan.group_of(name));
+        let is_new = |name| {
+            let group = self.plan.group_of(name);
+            current != Some(group) && !self.tried.contains(group)
+        };
         self.count < self.plan.max && self.pending.iter().chain(listed).any(is_new)
     }
 }

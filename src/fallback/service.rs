@@ -66,8 +66,7 @@ where
             }
             return ResponseFuture::once(service.call(Request::from_parts(head, body)));
         }
-        let (saved, trail) = Saved::with_trail(&mut head, false, Instant::now());
-        let carried = Carried::entry(&mut head.extensions);
+        let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
         carried.elsewhere |= walk.has_more();
         carried.saved = Some(saved.share());
         let kept = body.share();

@@ -102,8 +102,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.plan.replay_limit);
-        let (saved, trail) = Saved::with_trail(&mut head, false, Instant::now());
-        let carried = Carried::entry(&mut head.extensions);
+        let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
         carried.elsewhere = true;
         carried.saved = Some(saved.share());
         let second = Second {

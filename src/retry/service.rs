@@ -63,7 +63,7 @@ where
             let body = ReplayBody::new(body, 0);
             return ResponseFuture::new(service.call(Request::from_parts(head, body)), None);
         }
-        let (saved, trail) = Saved::with_trail(&mut head, self.policy.shares_copy, now);
+        let (saved, trail, _) = Saved::with_trail(&mut head, self.policy.shares_copy, now);
         if let Some(deadline) = deadline {
             trail.limit(deadline);
         }

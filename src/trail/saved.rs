@@ -25,15 +25,19 @@ pub(crate) struct Saved {
 
 impl Saved {
     /// Saves `head`, which gets a trail, begun `now`, where it has none; in a copy that a layer above has made, where
-    /// there is one and it may be `shared`.
-    pub(crate) fn with_trail(head: &mut Parts, shared: bool, now: Instant) -> (Self, Trail) {
+    /// there is one and it may be `shared`. What the head carries then is for the caller to change.
+    pub(crate) fn with_trail(
+        head: &mut Parts,
+        shared: bool,
+        now: Instant,
+    ) -> (Self, Trail, &mut Carried) {
         let carried = Carried::of(&head.extensions).filter(|_| shared);
         let copy = carried.and_then(|carried| carried.saved.clone());
         // Copied before it gets the trail: an entry of the extensions is dearer to copy than what it holds.
         let copy = copy.unwrap_or_else(|| SavedHead(Arc::new(head.clone())));
         let carried = Carried::entry(&mut head.extensions);
         let trail = carried.begin_trail(now);
-        (Self { head: copy, carried: carried.clone() }, trail)
+        (Self { head: copy, carried: carried.clone() }, trail, carried)
     }
 
     pub(crate) fn head(&self) -> &Parts {
