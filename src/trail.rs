@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{Extensions, Response};
+use http::{Extensions, response::Parts};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,11 +21,13 @@ mod captured;
 mod demand;
 mod group_name;
 mod saved;
+mod steps;
 
 pub use self::captured::Captured;
 pub use self::demand::Demand;
 pub use self::group_name::GroupName;
 pub(crate) use self::saved::{Saved, SavedHead};
+use self::steps::Steps;
 
 /// Everything this crate attaches to a request.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,12 @@ impl Carried {
     pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
         extensions.get_or_insert_default()
     }
+
+    /// The trail, begun `now` where there is none.
+    pub(crate) fn begin_trail(&mut self, now: Instant) -> Trail {
+        let new = || Trail(Arc::new(Shared { started: now, state: Lock::default() }));
+        self.trail.get_or_insert_with(new).clone()
+    }
 }
 
 /// Everything this crate attaches to a response.
@@ -75,16 +83,14 @@ impl Answered {
 /// How an attempt ended: as a layer below has judged it, or else as `classify` does.
 pub(crate) fn outcome_of<R>(
     classify: &dyn Classify,
-    result: Result<Response<R>, Error>,
-) -> (Outcome, Result<Response<R>, Error>) {
+    result: &Result<(Parts, R), Error>,
+) -> Outcome {
     match result {
-        Ok(response) => {
-            let (head, body) = response.into_parts();
+        Ok((head, _)) => {
             let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
-            let outcome = judged.or_else(|| classify.head(&head)).unwrap_or(Outcome::Success);
-            (outcome, Ok(Response::from_parts(head, body)))
+            judged.or_else(|| classify.head(head)).unwrap_or(Outcome::Success)
         }
-        Err(error) => (classify.error(&error), Err(error)),
+        Err(error) => classify.error(error),
     }
 }
 
@@ -194,7 +200,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     deadline: Option<Instant>,
-    steps: Vec<Step>,
+    steps: Steps,
     groups: Vec<GroupName>,
     not_replayed: Option<NotReplayable>,
 }
@@ -246,18 +252,13 @@ impl Step {
 impl Trail {
     /// The trail of `request`, begun now where it has none.
     pub fn start<B>(request: &mut http::Request<B>) -> Self {
-        Self::begin(request.extensions_mut())
+        Carried::entry(request.extensions_mut()).begin_trail(Instant::now())
     }
 
     /// The trail of `request`, where it has one.
     #[must_use]
     pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
         Carried::of(request.extensions())?.trail.as_ref()
-    }
-
-    pub(crate) fn begin(extensions: &mut Extensions) -> Self {
-        let new = || Self(Arc::new(Shared { started: Instant::now(), state: Lock::default() }));
-        Carried::entry(extensions).trail.get_or_insert_with(new).clone()
     }
 
     /// When the request began.
@@ -269,7 +270,7 @@ impl Trail {
     /// The attempts so far, in order.
     #[must_use]
     pub fn attempts(&self) -> Vec<Step> {
-        self.0.state.lock().steps.clone()
+        self.0.state.lock().steps.iter().cloned().collect()
     }
 
     /// How many attempts there were so far.
@@ -318,9 +319,8 @@ impl Trail {
         started: Instant,
         spare: bool,
     ) -> usize {
-        let mut state = self.0.state.lock();
-        state.steps.push(Step { deployment, group, started, took: None, outcome: None, spare });
-        state.steps.len() - 1
+        let step = Step { deployment, group, started, took: None, outcome: None, spare };
+        self.0.state.lock().steps.push(step)
     }
 
     /// Says how long the head, or the error, of the attempt at `index` took.
@@ -335,6 +335,14 @@ impl Trail {
         if let Some(step) = self.0.state.lock().steps.get_mut(index) {
             step.outcome = Some(outcome);
         }
+    }
+
+    /// Says how the latest attempt ended; false if there was none after the first `before`.
+    pub(crate) fn judged_since(&self, before: usize, outcome: Outcome) -> bool {
+        let mut state = self.0.state.lock();
+        let latest = state.steps.len().checked_sub(1).filter(|latest| *latest >= before);
+        let step = latest.and_then(|latest| state.steps.get_mut(latest));
+        step.map(|step| step.outcome = Some(outcome)).is_some()
     }
 
     /// Whether a balance has another deployment to try after the steps from `index` on. Balances one below the other
@@ -359,36 +367,35 @@ impl fmt::Debug for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.state.lock();
         f.debug_struct("Trail")
-            .field("attempts", &state.steps)
+            .field("attempts", &state.steps.iter().collect::<Vec<_>>())
             .field("fallbacks", &state.groups)
             .field("deadline", &state.deadline)
             .finish_non_exhaustive()
     }
 }
 
-/// The deployments a request was sent to already, by identity: a short list, kept inline while it is very short.
+/// The deployments a request was sent to already, by identity: nearly always one or none, so that takes no allocation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tried {
-    first: [usize; 4],
-    len: usize,
+    first: Option<usize>,
     rest: Vec<usize>,
 }
 
 impl Tried {
     pub(crate) fn add(&mut self, deployment: &Deployment) {
         let identity = deployment.identity();
-        match self.first.get_mut(self.len) {
-            Some(place) => *place = identity,
-            None => self.rest.push(identity),
+        if self.first.is_none() {
+            self.first = Some(identity);
+        } else {
+            self.rest.push(identity);
         }
-        self.len += 1;
     }
 
     pub(crate) fn contains(&self, identity: usize) -> bool {
-        self.first[..self.len.min(4)].contains(&identity) || self.rest.contains(&identity)
+        self.first == Some(identity) || self.rest.contains(&identity)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.first.is_none()
     }
 }

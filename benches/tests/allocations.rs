@@ -15,8 +15,8 @@ const REQUESTS: u64 = 100;
 
 /// One entry in the extensions of the request and of the response.
 const EXTENSIONS: u64 = 6;
-/// The trail of a request and its first step.
-const TRAIL: u64 = 2;
+/// The trail of a request, its first step in it.
+const TRAIL: u64 = 1;
 /// The saved copy of a request's head; its headers cost what their clone does.
 const COPY: u64 = 1;
 

@@ -58,7 +58,8 @@ pin_project! {
 
 struct Readying<S, P, B> {
     group: Arc<Group<S, P>>,
-    request: Request<B>,
+    /// None once it is sent.
+    request: Option<Request<B>>,
     contenders: Contenders<S>,
     /// How many others may still be asked while these are pending.
     others: usize,
@@ -84,19 +85,27 @@ struct Contenders<S> {
 struct Called {
     lease: Lease,
     method: Method,
-    awaited: Option<Awaited>,
+    awaited: Awaited,
 }
 
-/// A step on the trail. Dropping it says how long its answer was awaited, also when none came.
+/// A step on the trail, where there is one. Dropping it says how long its answer was awaited, also when none came.
 struct Awaited {
-    trail: Trail,
+    trail: Option<Trail>,
     index: usize,
     started: Instant,
 }
 
+impl Awaited {
+    fn end(&mut self) -> Option<Trail> {
+        let trail = self.trail.take()?;
+        trail.answered(self.index, self.started.elapsed());
+        Some(trail)
+    }
+}
+
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.trail.answered(self.index, self.started.elapsed());
+        self.end();
     }
 }
 
@@ -108,24 +117,49 @@ where
 {
     pub(super) fn new(group: Arc<Group<S, P>>, request: Request<B>) -> Self {
         let carried = Carried::of(request.extensions());
-        let tried = carried
-            .and_then(|carried| carried.trail.as_ref())
-            .map(Trail::tried)
-            .unwrap_or_default();
-        let mut readying = Readying {
+        let trail = carried.and_then(|carried| carried.trail.as_ref());
+        let mut tried = trail.map(Trail::tried).unwrap_or_default();
+        let first = match pick(&group, carried, &tried, false) {
+            Ok(first) => first,
+            Err(refused) => return Self { state: State::Refused { refused } },
+        };
+        tried.add(first.lease.deployment());
+        let readying = Readying {
             group,
-            request,
-            contenders: Contenders { first: None, more: Vec::new() },
+            request: Some(request),
+            contenders: Contenders { first: Some(first), more: Vec::new() },
             others: OTHERS,
             tried,
             failed: None,
         };
-        let state = match readying.pick(false) {
-            Ok(()) => State::Readying { readying },
-            Err(refused) => State::Refused { refused },
-        };
-        Self { state }
+        Self { state: State::Readying { readying } }
     }
+}
+
+/// Takes a place on a member. `strict`: on one that was not tried, and only if it is in.
+fn pick<S, P>(
+    group: &Arc<Group<S, P>>,
+    carried: Option<&Carried>,
+    tried: &Tried,
+    strict: bool,
+) -> Result<Contender<S>, Refused>
+where
+    S: Clone + Send + Sync + 'static,
+    P: Strategy,
+{
+    let picked = Instant::now();
+    let wish = Wish {
+        now: picked,
+        tried,
+        strict,
+        elsewhere: carried.is_some_and(|carried| carried.elsewhere),
+        demand: carried.and_then(|carried| carried.demand.as_deref()),
+    };
+    let leased = group.pick(&wish);
+    let Leased { service, lease, admission, spare } = leased
+        .map_err(|refused| refused.in_group(carried.and_then(|carried| carried.group.clone())))?;
+    let service = S::clone(&service);
+    Ok(Contender { service, lease, admission, spare, picked })
 }
 
 impl<S, P, B> Readying<S, P, B>
@@ -134,29 +168,10 @@ where
     S::Error: Into<BoxError>,
     P: Strategy,
 {
-    /// Adds a contender. `strict`: one that was not tried, and only if it is in.
-    fn pick(&mut self, strict: bool) -> Result<(), Refused> {
-        let picked = Instant::now();
-        let carried = Carried::of(self.request.extensions());
-        let wish = Wish {
-            now: picked,
-            tried: &self.tried,
-            strict,
-            elsewhere: carried.is_some_and(|carried| carried.elsewhere),
-            demand: carried.and_then(|carried| carried.demand.as_deref()),
-        };
-        let leased = self.group.pick(&wish);
-        let Leased { service, lease, admission, spare } = leased.map_err(|refused| {
-            refused.in_group(carried.and_then(|carried| carried.group.clone()))
-        })?;
-        self.tried.add(lease.deployment());
-        let service = S::clone(&service);
-        self.contenders.push(Contender { service, lease, admission, spare, picked });
-        Ok(())
-    }
-
     /// The first contender that is ready; an error when none is left.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Contender<S>, Error>> {
+        // Sent already; nothing is left to come.
+        let Some(request) = &self.request else { return Poll::Pending };
         let mut index = 0;
         loop {
             while let Some(contender) = self.contenders.get_mut(index) {
@@ -167,7 +182,7 @@ where
                     },
                     Poll::Ready(Err(error)) => {
                         if let Some(failed) = self.contenders.take(index) {
-                            self.note_unready(&failed);
+                            note_unready(request, &failed);
                         }
                         self.failed = Some(Error::not_ready(error));
                     }
@@ -179,8 +194,11 @@ where
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             self.others -= usize::from(index > 0);
-            match self.pick(true) {
-                Ok(()) => {}
+            match pick(&self.group, Carried::of(request.extensions()), &self.tried, true) {
+                Ok(another) => {
+                    self.tried.add(another.lease.deployment());
+                    self.contenders.push(another);
+                }
                 Err(_) if index > 0 => {
                     self.others = 0;
                     return Poll::Pending;
@@ -192,36 +210,35 @@ where
         }
     }
 
-    /// Nothing was sent: the deployment's health and the trail learn of it, and the request goes elsewhere.
-    fn note_unready(&self, contender: &Contender<S>) {
-        let outcome = Outcome::Failure(Failure::new(FailureKind::Connect).not_sent());
-        let (now, deployment) = (Instant::now(), contender.lease.deployment());
-        deployment.health().report_unseen(contender.admission, &outcome, now);
-        if let Some(trail) = Trail::of(&self.request) {
-            let group =
-                Carried::of(self.request.extensions()).and_then(|carried| carried.group.clone());
-            let picked = contender.picked;
-            // Whatever stood ready beside it is asked by this very attempt.
-            let index = trail.push(Some(deployment.clone()), group, picked, false);
-            trail.answered(index, now.saturating_duration_since(picked));
-            trail.judged(index, outcome);
-        }
-    }
-
-    /// Sends the request to a contender that is ready.
-    fn call(mut self, contender: Contender<S>) -> (S::Future, Called) {
+    /// Sends the request to a contender that is ready; nothing where it is sent already.
+    fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
         let Contender { mut service, lease, admission, spare, picked: started } = contender;
+        let mut request = self.request.take()?;
         let deployment = lease.deployment().clone();
-        let carried = Carried::entry(self.request.extensions_mut());
-        let awaited = carried.trail.as_ref().map(|trail| {
-            let index = trail.push(Some(deployment.clone()), carried.group.clone(), started, spare);
-            Awaited { trail: trail.clone(), index, started }
+        let carried = Carried::entry(request.extensions_mut());
+        let trail = carried.trail.clone();
+        let index = trail.as_ref().map_or(0, |trail| {
+            trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
-        let index = awaited.as_ref().map_or(0, |step| step.index);
         carried.attempt = Some(Attempt { deployment, index, started, admission });
-        let method = self.request.method().clone();
-        let future = service.call(self.request);
-        (future, Called { lease, method, awaited })
+        let method = request.method().clone();
+        let future = service.call(request);
+        Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
+    }
+}
+
+/// Nothing was sent: the deployment's health and the trail learn of it, and the request goes elsewhere.
+fn note_unready<S, B>(request: &Request<B>, contender: &Contender<S>) {
+    let outcome = Outcome::Failure(Failure::new(FailureKind::Connect).not_sent());
+    let (now, deployment) = (Instant::now(), contender.lease.deployment());
+    deployment.health().report_unseen(contender.admission, &outcome, now);
+    if let Some(trail) = Trail::of(request) {
+        let group = Carried::of(request.extensions()).and_then(|carried| carried.group.clone());
+        let picked = contender.picked;
+        // Whatever stood ready beside it is asked by this very attempt.
+        let index = trail.push(Some(deployment.clone()), group, picked, false);
+        trail.answered(index, now.saturating_duration_since(picked));
+        trail.judged(index, outcome);
     }
 }
 
@@ -265,16 +282,14 @@ where
         loop {
             match state.as_mut().project() {
                 Projected::Readying { readying } => {
-                    let ready = ready!(readying.poll_ready(cx));
-                    let Owned::Readying { readying } = state.as_mut().project_replace(State::Done)
-                    else {
-                        continue;
-                    };
-                    let (future, called) = match ready {
-                        Ok(contender) => readying.call(contender),
-                        Err(error) => return Poll::Ready(Err(error)),
-                    };
-                    state.set(State::Calling { future, called });
+                    match ready!(readying.poll_ready(cx)).map(|ready| readying.call(ready)) {
+                        Ok(Some((future, called))) => state.set(State::Calling { future, called }),
+                        Ok(None) => state.set(State::Done),
+                        Err(error) => {
+                            state.set(State::Done);
+                            return Poll::Ready(Err(error));
+                        }
+                    }
                 }
                 Projected::Calling { future, .. } => {
                     let result = ready!(future.poll(cx));
@@ -302,14 +317,12 @@ where
 }
 
 impl Called {
-    fn answer<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
-        let Self { lease, method, awaited } = self;
-        let (mut head, body) = response.into_parts();
-        let trail = awaited.map(|step| step.trail.clone());
-        let served = Served { deployment: lease.deployment().clone(), trail };
-        Answered::entry(&mut head.extensions).served = Some(served);
-        let body = ResponseBody::of_response(&method, &head, body, lease);
-        Response::from_parts(head, body)
+    fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
+        let Self { lease, method, mut awaited } = self;
+        let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
+        Answered::entry(response.extensions_mut()).served = Some(served);
+        let status = response.status();
+        response.map(|body| ResponseBody::of_response(&method, status, body, lease))
     }
 }
 

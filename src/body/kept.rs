@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Buf;
+use http::{Response, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -52,18 +53,16 @@ struct Kept<B: Body> {
 const LIMIT: usize = 64 * 1024;
 
 impl<B: Body> KeptBody<B> {
-    pub(crate) const fn new(body: B) -> Self {
-        Self { inner: Inner::Live { body } }
+    /// A response that was not kept.
+    pub(crate) fn live((head, body): (Parts, B)) -> Response<Self> {
+        Response::from_parts(head, Self { inner: Inner::Live { body } })
     }
 
-    /// Boxes the body, so that it can be read ahead and still be moved.
-    pub(crate) fn keep(body: B) -> Self {
+    /// A response to keep: its body is boxed, so that it can be read ahead and still be moved.
+    pub(crate) fn keep((head, body): (Parts, B)) -> Box<Response<Self>> {
         let rest = Some(Box::pin(body));
-        Self {
-            inner: Inner::Kept {
-                kept: Kept { rest, frames: VecDeque::new(), size: 0, error: None },
-            },
-        }
+        let kept = Kept { rest, frames: VecDeque::new(), size: 0, error: None };
+        Box::new(Response::from_parts(head, Self { inner: Inner::Kept { kept } }))
     }
 
     /// Reads ahead what has come of a kept body. Never ready before its end, its error or the limit.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{HeaderMap, Method, StatusCode, response};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -84,10 +84,10 @@ impl<B: Body, H: OnEnd> WatchedBody<B, H> {
 
     /// Watches the body of the response to a request of `method`: one that has no body by HTTP's rules (to a HEAD, a
     /// 204, a 304) is complete at its head.
-    pub fn of_response(method: &Method, head: &response::Parts, inner: B, on_end: H) -> Self {
+    pub fn of_response(method: &Method, status: StatusCode, inner: B, on_end: H) -> Self {
         let mut body = Self::new(inner, on_end);
         if method == Method::HEAD
-            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         {
             body.watch.end(&End::Complete);
         }

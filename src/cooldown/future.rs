@@ -68,7 +68,7 @@ where
                         Answered::entry(&mut head.extensions).outcome = Some(outcome);
                         ResponseBody::unwatched(body)
                     }
-                    None => ResponseBody::of_response(&method, &head, body, witness),
+                    None => ResponseBody::of_response(&method, head.status, body, witness),
                 };
                 Ok(Response::from_parts(head, body))
             }

@@ -12,7 +12,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -44,8 +44,9 @@ struct Inner {
 
 #[derive(Default)]
 struct Vitals {
-    in_flight: AtomicUsize,
     picked: AtomicU64,
+    /// How many of the picks are over: with them two counts that only grow make three.
+    ended: AtomicU64,
     health: Health,
 }
 
@@ -150,7 +151,11 @@ impl Deployment {
     /// How many requests are with it now: picked, and their response bodies not yet at an end.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.0.vitals.in_flight.load(Ordering::Relaxed)
+        let Vitals { picked, ended, .. } = &*self.0.vitals;
+        // Before the picks: whoever sees an end sees its pick too.
+        let ended = ended.load(Ordering::Acquire);
+        let in_flight = picked.load(Ordering::Relaxed).saturating_sub(ended);
+        usize::try_from(in_flight).unwrap_or(usize::MAX)
     }
 
     /// How often it was picked.
@@ -171,12 +176,11 @@ impl Deployment {
     }
 
     pub(crate) fn occupy(&self) {
-        self.0.vitals.in_flight.fetch_add(1, Ordering::Relaxed);
         self.0.vitals.picked.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn vacate(&self) {
-        self.0.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.vitals.ended.fetch_add(1, Ordering::Release);
     }
 }
 

@@ -53,7 +53,7 @@ struct Onward<S, R: Body> {
     body: ReplayBody,
     trail: Trail,
     /// What the group the caller asked for answered.
-    first: Option<Result<Response<KeptBody<R>>, Error>>,
+    first: Option<Result<Box<Response<KeptBody<R>>>, Error>>,
 }
 
 /// Which group is next: plain data.
@@ -62,7 +62,7 @@ pub(super) struct Walk {
     /// Whether the plan's lists count: not where the request brought its own.
     listed: bool,
     current: Option<GroupName>,
-    /// By the names of the groups, not by aliases.
+    /// Those before the current one, by the names of the groups, not by aliases.
     tried: Vec<GroupName>,
     /// To try next, the last one first.
     pending: Vec<GroupName>,
@@ -75,11 +75,10 @@ impl Walk {
         group: Option<GroupName>,
         own: Option<Fallbacks>,
     ) -> Self {
-        let tried = group.iter().map(|group| plan.group_of(group).clone()).collect();
         let listed = own.is_none();
         let pending = own.map(|own| own.groups().iter().rev().cloned().collect());
         let pending = pending.unwrap_or_default();
-        Self { plan, listed, current: group, tried, pending, count: 0 }
+        Self { plan, listed, current: group, tried: Vec::new(), pending, count: 0 }
     }
 
     /// The group to try after the current one failed so; the walk is then there.
@@ -91,10 +90,9 @@ impl Walk {
             let targets = self.plan.targets(self.current.as_ref(), failure.kind());
             self.pending.extend(targets.iter().rev().cloned());
         }
+        self.tried.extend(self.current.iter().map(|name| self.plan.group_of(name)).cloned());
         while let Some(name) = self.pending.pop() {
-            let group = self.plan.group_of(&name);
-            if !self.tried.contains(group) {
-                self.tried.push(group.clone());
+            if !self.tried.contains(self.plan.group_of(&name)) {
                 self.current = Some(name.clone());
                 self.count += 1;
                 return Some(name);
@@ -114,7 +112,11 @@ impl Walk {
         let listed =
             self.listed.then(|| self.plan.targets(self.current.as_ref(), FailureKind::Server));
         let listed = listed.unwrap_or_default();
-        let is_new = |name| !self.tried.contains(self.plan.group_of(name));
+        let current = self.current.as_ref().map(|name| self.plan.group_of(name));
+        let is_new = |name| {
+            let group = self.plan.group_of(name);
+            current != Some(group) && !self.tried.contains(group)
+        };
         self.count < self.plan.max && self.pending.iter().chain(listed).any(is_new)
     }
 }
@@ -150,16 +152,17 @@ enum Next<R: Body> {
 
 impl<S, R: Body> Onward<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let (outcome, result) = outcome_of(&*self.walk.plan.classify, result);
+        let result = result.map(Response::into_parts);
+        let outcome = outcome_of(&*self.walk.plan.classify, &result);
         let next = outcome.failure().and_then(|failure| self.walk.next(&failure));
         match next.filter(|_| self.can_replay()) {
             Some(group) => {
-                self.first.get_or_insert_with(|| result.map(|it| it.map(KeptBody::keep)));
+                self.first.get_or_insert_with(|| result.map(KeptBody::keep));
                 Next::To(group)
             }
-            None => Next::Return(match outcome {
-                Outcome::Failure(_) => self.first.take().unwrap_or_else(|| live(result)),
-                _ => live(result),
+            None => Next::Return(match (outcome, self.first.take()) {
+                (Outcome::Failure(_), Some(first)) => first.map(|kept| *kept),
+                _ => result.map(KeptBody::live),
             }),
         }
     }
@@ -192,11 +195,6 @@ impl<S, R: Body> Onward<S, R> {
     }
 }
 
-/// An answer that was not kept.
-fn live<R: Body>(result: Result<Response<R>, Error>) -> Result<Response<KeptBody<R>>, Error> {
-    result.map(|response| response.map(KeptBody::new))
-}
-
 impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<Request<ReplayBody>, Response = Response<R>>,
@@ -217,7 +215,7 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     let next = match onward {
                         Some(onward) => onward.settle(result),
-                        None => Next::Return(live(result)),
+                        None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
                     };
                     match next {
                         Next::To(group) => state.set(State::Readying { group }),
@@ -229,11 +227,11 @@ where
                 }
                 (Projected::Readying { group }, Some(onward)) => {
                     if let Err(error) = ready!(onward.service.poll_ready(cx)) {
-                        let first = onward.first.take();
                         state.set(State::Done);
-                        return Poll::Ready(
-                            first.unwrap_or_else(|| Err(Error::from_service(error))),
-                        );
+                        return Poll::Ready(match onward.first.take() {
+                            Some(first) => first.map(|kept| *kept),
+                            None => Err(Error::from_service(error)),
+                        });
                     }
                     let request = onward.request(group.clone());
                     let future = onward.service.call(request);

@@ -5,13 +5,14 @@ use std::{
 
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{FallbackPlan, ResponseFuture, future::Walk};
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
-    trail::{Carried, Saved, Trail},
+    trail::{Carried, Saved},
 };
 
 /// Sends requests to other groups when their own cannot serve, see the [module](super).
@@ -65,9 +66,7 @@ where
             }
             return ResponseFuture::once(service.call(Request::from_parts(head, body)));
         }
-        let trail = Trail::begin(&mut head.extensions);
-        let saved = Saved::new(&head);
-        let carried = Carried::entry(&mut head.extensions);
+        let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
         carried.elsewhere |= walk.has_more();
         carried.saved = Some(saved.share());
         let kept = body.share();

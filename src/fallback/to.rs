@@ -9,6 +9,7 @@ use std::{
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -101,9 +102,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.plan.replay_limit);
-        let trail = Trail::begin(&mut head.extensions);
-        let saved = Saved::new(&head);
-        let carried = Carried::entry(&mut head.extensions);
+        let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
         carried.elsewhere = true;
         carried.saved = Some(saved.share());
         let second = Second {
@@ -152,7 +151,7 @@ struct Second<F, R: Body> {
     saved: Saved,
     body: ReplayBody,
     trail: Trail,
-    first: Option<Result<Response<KeptBody<R>>, Error>>,
+    first: Option<Result<Box<Response<KeptBody<R>>>, Error>>,
 }
 
 impl<F, R: Body> Second<F, R> {
@@ -168,15 +167,16 @@ impl<F, R: Body> Second<F, R> {
         &mut self,
         result: Result<Response<R>, Error>,
     ) -> Option<Result<Response<KeptBody<R>>, Error>> {
-        let (outcome, result) = outcome_of(&*self.plan.classify, result);
+        let result = result.map(Response::into_parts);
+        let outcome = outcome_of(&*self.plan.classify, &result);
         let failed = matches!(outcome, Outcome::Failure(failure) if self.plan.falls_back(&failure));
         if failed && let Err(reason) = self.body.replayable() {
             self.trail.set_not_replayed(reason);
         } else if failed {
-            self.first = Some(result.map(|response| response.map(KeptBody::keep)));
+            self.first = Some(result.map(KeptBody::keep));
             return None;
         }
-        Some(result.map(|response| response.map(KeptBody::new)))
+        Some(result.map(KeptBody::live))
     }
 
     /// The second answer, unless it failed too.
@@ -184,10 +184,11 @@ impl<F, R: Body> Second<F, R> {
         &mut self,
         result: Result<Response<R>, Error>,
     ) -> Result<Response<KeptBody<R>>, Error> {
-        let (outcome, result) = outcome_of(&*self.plan.classify, result);
+        let result = result.map(Response::into_parts);
+        let outcome = outcome_of(&*self.plan.classify, &result);
         match (outcome, self.first.take()) {
-            (Outcome::Failure(_), Some(first)) => first,
-            _ => result.map(|response| response.map(KeptBody::new)),
+            (Outcome::Failure(_), Some(first)) => first.map(|kept| *kept),
+            _ => result.map(KeptBody::live),
         }
     }
 }

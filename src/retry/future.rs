@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
@@ -60,7 +60,7 @@ pub(super) struct Again<S, R: Body> {
     pub(super) before: usize,
     pub(super) started: Instant,
     /// The best answer so far: a failed response, or else the latest error.
-    pub(super) last: Option<Result<Response<KeptBody<R>>, Error>>,
+    pub(super) last: Option<Result<Box<Response<KeptBody<R>>>, Error>>,
 }
 
 impl<S, R> ResponseFuture<S, R>
@@ -82,15 +82,16 @@ enum Next<R: Body> {
 
 impl<S, R: Body> Again<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let (outcome, result) = outcome_of(&*self.policy.classify, result);
+        let result = result.map(Response::into_parts);
+        let outcome = outcome_of(&*self.policy.classify, &result);
         self.note(outcome);
         let Outcome::Failure(failure) = outcome else {
-            return Next::Return(result.map(|response| response.map(KeptBody::new)));
+            return Next::Return(result.map(KeptBody::live));
         };
         if failure.kind() == FailureKind::Refused
             && let Some(last) = self.last.take()
         {
-            return Next::Return(last);
+            return Next::Return(last.map(|kept| *kept));
         }
         let head = self.saved.head();
         let case = Case {
@@ -110,8 +111,8 @@ impl<S, R: Body> Again<S, R> {
                 Next::After(wait)
             }
             None => Next::Return(match (result, self.last.take()) {
-                (Err(_), Some(Ok(response))) => Ok(response),
-                (result, _) => result.map(|response| response.map(KeptBody::new)),
+                (Err(_), Some(Ok(kept))) => Ok(*kept),
+                (result, _) => result.map(KeptBody::live),
             }),
         }
     }
@@ -120,23 +121,18 @@ impl<S, R: Body> Again<S, R> {
     fn note(&self, outcome: Outcome) {
         let refused =
             outcome.failure().is_some_and(|failure| failure.kind() == FailureKind::Refused);
-        let count = self.trail.attempt_count();
-        let index = if count > self.before {
-            count - 1
-        } else if refused {
+        if self.trail.judged_since(self.before, outcome) || refused {
             return;
-        } else {
-            let index = self.trail.push(None, None, self.started, false);
-            self.trail.answered(index, self.started.elapsed());
-            index
-        };
+        }
+        let index = self.trail.push(None, None, self.started, false);
+        self.trail.answered(index, self.started.elapsed());
         self.trail.judged(index, outcome);
     }
 
     /// Keeps the answer for the case that no better one comes; a response is better than an error.
-    fn keep(&mut self, result: Result<Response<R>, Error>) {
+    fn keep(&mut self, result: Result<(Parts, R), Error>) {
         match result {
-            Ok(response) => self.last = Some(Ok(response.map(KeptBody::keep))),
+            Ok(response) => self.last = Some(Ok(KeptBody::keep(response))),
             Err(error) if !matches!(self.last, Some(Ok(_))) => self.last = Some(Err(error)),
             Err(_) => {}
         }
@@ -172,7 +168,7 @@ where
                     state.set(State::Done);
                     let next = match again {
                         Some(again) => again.settle(result),
-                        None => Next::Return(result.map(|response| response.map(KeptBody::new))),
+                        None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
                     };
                     if let (Next::After(_), Some(again)) = (&next, again) {
                         again.read_on(cx);
@@ -193,7 +189,7 @@ where
                         continue;
                     }
                     Err(error) => Next::Return(match again.last.take() {
-                        Some(Ok(response)) => Ok(response),
+                        Some(Ok(kept)) => Ok(*kept),
                         _ => Err(Error::from_service(error)),
                     }),
                 },

@@ -12,7 +12,7 @@ use super::{ResponseFuture, RetryPolicy, future::Again};
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
-    trail::{Saved, Trail},
+    trail::{Carried, Saved},
 };
 
 /// Sends requests again when they failed, see the [module](super).
@@ -55,14 +55,18 @@ where
         let mut service = std::mem::replace(&mut self.inner, clone);
         let (mut head, body) = request.into_parts();
         let now = Instant::now();
-        if let Some(deadline) = self.policy.deadline.and_then(|limit| now.checked_add(limit)) {
-            Trail::begin(&mut head.extensions).limit(deadline);
-        }
+        let deadline = self.policy.deadline.and_then(|limit| now.checked_add(limit));
         if !self.policy.retries_at_all() || is_sent_once(&head) {
+            if let Some(deadline) = deadline {
+                Carried::entry(&mut head.extensions).begin_trail(now).limit(deadline);
+            }
             let body = ReplayBody::new(body, 0);
             return ResponseFuture::new(service.call(Request::from_parts(head, body)), None);
         }
-        let trail = Trail::begin(&mut head.extensions);
+        let (saved, trail, _) = Saved::with_trail(&mut head, self.policy.shares_copy, now);
+        if let Some(deadline) = deadline {
+            trail.limit(deadline);
+        }
         if let Some(budget) = &self.policy.budget {
             budget.request(now);
         }
@@ -70,7 +74,7 @@ where
         let mut again = Again {
             service,
             policy: Arc::clone(&self.policy),
-            saved: Saved::of(&head, self.policy.shares_copy),
+            saved,
             body: body.share(),
             retries: 0,
             before: trail.attempt_count(),

@@ -1,8 +1,9 @@
 use std::{fmt, sync::Arc};
 
 use http::{Request, request::Parts};
+use tokio::time::Instant;
 
-use super::Carried;
+use super::{Carried, Trail};
 use crate::body::ReplayBody;
 
 /// A copy of a request's head that layers share.
@@ -18,25 +19,25 @@ impl fmt::Debug for SavedHead {
 /// The head of a request, to send it again: a copy of its own, or one made above.
 pub(crate) struct Saved {
     head: SavedHead,
-    /// What the head was to carry when it came here, where that is not what the copy carries.
-    carried: Option<Carried>,
+    /// What the head carried when it came here, which is not what the copy carries.
+    carried: Carried,
 }
 
 impl Saved {
-    /// A copy of `head`.
-    pub(crate) fn new(head: &Parts) -> Self {
-        Self { head: SavedHead(Arc::new(head.clone())), carried: None }
-    }
-
-    /// The copy a layer above has made, where there is one and it may be `shared`.
-    pub(crate) fn of(head: &Parts, shared: bool) -> Self {
-        let carried = Carried::of(&head.extensions)
-            .filter(|carried| shared && carried.saved.is_some())
-            .cloned();
-        match carried.as_ref().and_then(|carried| carried.saved.clone()) {
-            Some(head) => Self { head, carried },
-            None => Self::new(head),
-        }
+    /// Saves `head`, which gets a trail, begun `now`, where it has none; in a copy that a layer above has made, where
+    /// there is one and it may be `shared`. What the head carries then is for the caller to change.
+    pub(crate) fn with_trail(
+        head: &mut Parts,
+        shared: bool,
+        now: Instant,
+    ) -> (Self, Trail, &mut Carried) {
+        let carried = Carried::of(&head.extensions).filter(|_| shared);
+        let copy = carried.and_then(|carried| carried.saved.clone());
+        // Copied before it gets the trail: an entry of the extensions is dearer to copy than what it holds.
+        let copy = copy.unwrap_or_else(|| SavedHead(Arc::new(head.clone())));
+        let carried = Carried::entry(&mut head.extensions);
+        let trail = carried.begin_trail(now);
+        (Self { head: copy, carried: carried.clone() }, trail, carried)
     }
 
     pub(crate) fn head(&self) -> &Parts {
@@ -45,8 +46,7 @@ impl Saved {
 
     /// Whether a layer above can still send the request elsewhere.
     pub(crate) fn has_elsewhere(&self) -> bool {
-        let carried = self.carried.as_ref().or_else(|| Carried::of(&self.head().extensions));
-        carried.is_some_and(|carried| carried.elsewhere)
+        self.carried.elsewhere
     }
 
     /// The copy, for layers below to share.
@@ -57,9 +57,7 @@ impl Saved {
     /// The request again.
     pub(crate) fn request(&self, body: ReplayBody) -> Request<ReplayBody> {
         let mut head = self.head().clone();
-        if let Some(carried) = &self.carried {
-            *Carried::entry(&mut head.extensions) = carried.clone();
-        }
+        *Carried::entry(&mut head.extensions) = self.carried.clone();
         Request::from_parts(head, body)
     }
 }
