@@ -143,6 +143,16 @@ impl ReplayBody {
     }
 }
 
+impl ReplayBody {
+    /// Ready once no living reader holds the unread rest.
+    pub(crate) fn poll_released(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.reader {
+            Reader::Whole { .. } => Poll::Ready(()),
+            Reader::Captured { capture, .. } => lock(capture).poll_released(cx),
+        }
+    }
+}
+
 /// The inner body is polled and dropped under this lock. Poison means that it panicked; the record is as
 /// whole as before.
 fn lock(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
@@ -189,7 +199,11 @@ impl Drop for ReplayBody {
         if let Reader::Captured { capture, cursor } = &self.reader
             && cursor.holds_rest()
         {
-            lock(capture).release();
+            let waiting = lock(capture).release();
+            // Woken with the lock free again.
+            if let Some(waker) = waiting {
+                waker.wake();
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From a configuration to a fleet that runs.
 
+use std::time::Duration;
+
 use http::header::AUTHORIZATION;
 
 use super::{
@@ -41,7 +43,8 @@ impl Config {
     ///
     /// Two retries, of any method; 5 s of cooldown; ten minutes for each attempt; a failure of any kind, a 400 too,
     /// goes to the configured fallbacks, five at most. Unlike LiteLLM's, retries are bounded in number: to as many as
-    /// there are requests, and ten a second in any case.
+    /// there are requests, and ten a second in any case, all groups together. A `Retry-After` of more than 5 s is not
+    /// waited for with the caller on the line: the answer goes out.
     ///
     /// # Errors
     ///
@@ -161,6 +164,8 @@ impl RouterSettings {
             .classify(HttpClassify::inference())
             .attempts(retries.saturating_add(1))
             .backoff(Backoff::default().floor(self.retry_after.unwrap_or_default()))
+            // The caller waits meanwhile, and would rather know than hold the line.
+            .longest_wait(Duration::from_secs(5))
             .budget(RetryBudget::new().percent(100))
     }
 

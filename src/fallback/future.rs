@@ -14,7 +14,8 @@ use tower_service::Service;
 use super::FallbackPlan;
 use crate::{
     BoxError, Error,
-    body::{KeptBody, ReplayBody},
+    body::{HandOver, KeptBody, ReplayBody},
+    error::RefusedReason,
     outcome::{Failure, FailureKind, Outcome},
     trail::{Carried, Fallbacks, GroupName, Saved, Trail, outcome_of},
 };
@@ -40,7 +41,9 @@ pin_project! {
     #[project = Projected]
     enum State<F> {
         Calling { #[pin] future: F },
-        Readying { group: GroupName },
+        HandingOver { hand_over: HandOver },
+        /// For this group; for the one that was asked for, as the last resort, if none.
+        Readying { group: Option<GroupName> },
         Done,
     }
 }
@@ -54,6 +57,8 @@ struct Onward<S, R: Body> {
     trail: Trail,
     /// What the group the caller asked for answered.
     first: Option<Result<Box<Response<KeptBody<R>>>, Error>>,
+    /// The group asked for was asked once more, as the last resort.
+    resorted: bool,
 }
 
 /// Which group is next: plain data.
@@ -139,7 +144,7 @@ where
         body: ReplayBody,
         trail: Trail,
     ) -> Self {
-        let onward = Onward { service, walk, saved, body, trail, first: None };
+        let onward = Onward { service, walk, saved, body, trail, first: None, resorted: false };
         Self { state: State::Calling { future }, onward: Some(onward) }
     }
 }
@@ -148,22 +153,32 @@ where
 enum Next<R: Body> {
     Return(Result<Response<KeptBody<R>>, Error>),
     To(GroupName),
+    /// The group asked for, as if there were no other.
+    LastResort,
 }
 
 impl<S, R: Body> Onward<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
         let result = result.map(Response::into_parts);
         let outcome = outcome_of(&*self.walk.plan.classify, &result);
-        let next = outcome.failure().and_then(|failure| self.walk.next(&failure));
+        let next = outcome.failure().filter(|_| !self.resorted);
+        let next = next.and_then(|failure| self.walk.next(&failure));
         match next.filter(|_| self.can_replay()) {
             Some(group) => {
                 self.first.get_or_insert_with(|| result.map(KeptBody::keep));
                 Next::To(group)
             }
-            None => Next::Return(match (outcome, self.first.take()) {
-                (Outcome::Failure(_), Some(first)) => first.map(|kept| *kept),
-                _ => result.map(KeptBody::live),
-            }),
+            None => match (outcome, self.first.take()) {
+                // The first group only left the request to the others, and they cannot serve it either.
+                (Outcome::Failure(_), Some(Err(error)))
+                    if is_cooling(&error) && self.can_replay() =>
+                {
+                    self.resorted = true;
+                    Next::LastResort
+                }
+                (Outcome::Failure(_), Some(first)) => Next::Return(first.map(|kept| *kept)),
+                _ => Next::Return(result.map(KeptBody::live)),
+            },
         }
     }
 
@@ -175,14 +190,16 @@ impl<S, R: Body> Onward<S, R> {
         replayable.is_ok()
     }
 
-    /// The request, for `group`.
-    fn request(&self, group: GroupName) -> Request<ReplayBody> {
-        self.trail.push_group(group.clone());
+    /// The request, for `group`; as the last resort, for the group it asked for.
+    fn request(&self, group: Option<GroupName>) -> Request<ReplayBody> {
         let mut request = self.saved.request(self.body.share());
         let carried = Carried::entry(request.extensions_mut());
-        carried.group = Some(group);
-        // What the copy says of elsewhere is what a layer above has said.
-        carried.elsewhere |= self.walk.has_more();
+        if let Some(group) = group {
+            self.trail.push_group(group.clone());
+            carried.group = Some(group);
+            // What the copy says of elsewhere is what a layer above has said.
+            carried.elsewhere |= self.walk.has_more();
+        }
         carried.saved = Some(self.saved.share());
         request
     }
@@ -193,6 +210,11 @@ impl<S, R: Body> Onward<S, R> {
             let _ = response.body_mut().poll_keep(cx);
         }
     }
+}
+
+/// Whether a group refused because its deployments are cooling.
+fn is_cooling(error: &Error) -> bool {
+    error.as_refused().is_some_and(|refused| refused.reason() == RefusedReason::Cooling)
 }
 
 impl<S, R> Future for ResponseFuture<S, R>
@@ -210,35 +232,54 @@ where
             if let Some(onward) = &mut *this.onward {
                 onward.read_on(cx);
             }
-            match (state.as_mut().project(), &mut *this.onward) {
+            let next = match (state.as_mut().project(), &mut *this.onward) {
                 (Projected::Calling { future }, onward) => {
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
-                    let next = match onward {
-                        Some(onward) => onward.settle(result),
+                    // A call that timed out may still hold the request body, which the next group needs.
+                    state.set(State::Done);
+                    match onward {
+                        Some(onward) => match HandOver::begin(&onward.body, result) {
+                            Ok(result) => onward.settle(result),
+                            Err(hand_over) => {
+                                state.set(State::HandingOver { hand_over });
+                                continue;
+                            }
+                        },
                         None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
-                    };
-                    match next {
-                        Next::To(group) => state.set(State::Readying { group }),
-                        Next::Return(result) => {
-                            state.set(State::Done);
-                            return Poll::Ready(result);
-                        }
                     }
+                }
+                (Projected::HandingOver { hand_over }, Some(onward)) => {
+                    let error = ready!(hand_over.poll(&onward.body, cx));
+                    onward.settle(Err(error))
                 }
                 (Projected::Readying { group }, Some(onward)) => {
                     if let Err(error) = ready!(onward.service.poll_ready(cx)) {
-                        state.set(State::Done);
-                        return Poll::Ready(match onward.first.take() {
+                        Next::Return(match onward.first.take() {
                             Some(first) => first.map(|kept| *kept),
                             None => Err(Error::from_service(error)),
-                        });
+                        })
+                    } else {
+                        let request = onward.request(group.take());
+                        let future = onward.service.call(request);
+                        state.set(State::Calling { future });
+                        continue;
                     }
-                    let request = onward.request(group.clone());
-                    let future = onward.service.call(request);
-                    state.set(State::Calling { future });
                 }
                 // Polled after its end; that never ends.
-                (Projected::Readying { .. } | Projected::Done, _) => return Poll::Pending,
+                (
+                    Projected::HandingOver { .. } | Projected::Readying { .. } | Projected::Done,
+                    _,
+                ) => {
+                    return Poll::Pending;
+                }
+            };
+            match next {
+                Next::To(group) => state.set(State::Readying { group: Some(group) }),
+                Next::LastResort => state.set(State::Readying { group: None }),
+                Next::Return(result) => {
+                    state.set(State::Done);
+                    return Poll::Ready(result);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use tower_service::Service;
 use super::FallbackPlan;
 use crate::{
     BoxError, Error,
-    body::{KeptBody, ReplayBody},
+    body::{HandOver, KeptBody, ReplayBody},
     outcome::Outcome,
     trail::{Carried, Saved, Trail, outcome_of},
 };
@@ -139,6 +139,7 @@ pin_project! {
     #[project = Projected]
     enum State<A, B> {
         First { #[pin] future: A },
+        HandingOver { hand_over: HandOver },
         Readying,
         Second { #[pin] future: B },
         Done,
@@ -212,7 +213,19 @@ where
             }
             match state.as_mut().project() {
                 Projected::First { future } => {
-                    match second.settle(ready!(future.poll(cx)).map_err(Error::from_service)) {
+                    let result = ready!(future.poll(cx)).map_err(Error::from_service);
+                    // A call that timed out may still hold the request body, which the second needs.
+                    state.set(State::Done);
+                    match HandOver::begin(&second.body, result).map(|result| second.settle(result))
+                    {
+                        Ok(Some(result)) => break result,
+                        Ok(None) => state.set(State::Readying),
+                        Err(hand_over) => state.set(State::HandingOver { hand_over }),
+                    }
+                }
+                Projected::HandingOver { hand_over } => {
+                    let error = ready!(hand_over.poll(&second.body, cx));
+                    match second.settle(Err(error)) {
                         Some(result) => break result,
                         None => state.set(State::Readying),
                     }

@@ -10,15 +10,16 @@ use std::{
 use http::{Request, Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use super::{RetryPolicy, policy::Case};
 use crate::{
     BoxError, Error,
-    body::{KeptBody, ReplayBody},
+    body::{HandOver, KeptBody, ReplayBody},
+    error::TimedOut,
     outcome::{FailureKind, Outcome},
-    trail::{Saved, Trail, outcome_of},
+    trail::{Carried, Saved, Trail, outcome_of},
 };
 
 pin_project! {
@@ -35,6 +36,21 @@ pin_project! {
         #[pin]
         state: State<S::Future>,
         again: Option<Again<S, R>>,
+        deadline: Option<Deadline>,
+    }
+}
+
+/// When the request must be answered.
+pub(super) struct Deadline {
+    sleep: Pin<Box<Sleep>>,
+    left: Duration,
+}
+
+impl Deadline {
+    /// The deadline of a request, where it has one.
+    pub(super) fn of(head: &http::request::Parts, now: Instant) -> Option<Self> {
+        let at = Carried::of(&head.extensions)?.trail.as_ref()?.deadline()?;
+        Some(Self { sleep: Box::pin(sleep_until(at)), left: at.saturating_duration_since(now) })
     }
 }
 
@@ -42,6 +58,7 @@ pin_project! {
     #[project = Projected]
     enum State<F> {
         Calling { #[pin] future: F },
+        HandingOver { hand_over: HandOver },
         Waiting { #[pin] sleep: Sleep },
         Readying,
         Done,
@@ -69,8 +86,12 @@ where
     R: Body,
 {
     /// The first attempt is under way; without `again` it is the only one.
-    pub(super) const fn new(future: S::Future, again: Option<Again<S, R>>) -> Self {
-        Self { state: State::Calling { future }, again }
+    pub(super) const fn new(
+        future: S::Future,
+        again: Option<Again<S, R>>,
+        deadline: Option<Deadline>,
+    ) -> Self {
+        Self { state: State::Calling { future }, again, deadline }
     }
 }
 
@@ -154,7 +175,33 @@ where
 {
     type Output = Result<Response<KeptBody<R>>, Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(result) = self.as_mut().poll_attempts(cx) {
+            return Poll::Ready(result);
+        }
+        let mut this = self.project();
+        let Some(deadline) = this.deadline else { return Poll::Pending };
+        ready!(deadline.sleep.as_mut().poll(cx));
+        let timed_out = Err(TimedOut::at_deadline(deadline.left).into());
+        *this.deadline = None;
+        this.state.set(State::Done);
+        Poll::Ready(match this.again.take().and_then(|again| again.last) {
+            Some(Ok(kept)) => Ok(*kept),
+            _ => timed_out,
+        })
+    }
+}
+
+impl<S, R> ResponseFuture<S, R>
+where
+    S: Service<Request<ReplayBody>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    R: Body,
+{
+    fn poll_attempts(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<KeptBody<R>>, Error>> {
         let this = self.project();
         let mut state = this.state;
         if let Some(again) = this.again {
@@ -166,14 +213,20 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     // One that timed out may still hold the request body, which the next attempt needs.
                     state.set(State::Done);
-                    let next = match again {
-                        Some(again) => again.settle(result),
+                    match again {
+                        Some(again) => match HandOver::begin(&again.body, result) {
+                            Ok(result) => again.settle(result),
+                            Err(hand_over) => {
+                                state.set(State::HandingOver { hand_over });
+                                continue;
+                            }
+                        },
                         None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
-                    };
-                    if let (Next::After(_), Some(again)) = (&next, again) {
-                        again.read_on(cx);
                     }
-                    next
+                }
+                (Projected::HandingOver { hand_over }, Some(again)) => {
+                    let error = ready!(hand_over.poll(&again.body, cx));
+                    again.settle(Err(error))
                 }
                 (Projected::Waiting { sleep }, _) => {
                     ready!(sleep.poll(cx));
@@ -194,8 +247,13 @@ where
                     }),
                 },
                 // Polled after its end; that never ends.
-                (Projected::Readying | Projected::Done, _) => return Poll::Pending,
+                (Projected::HandingOver { .. } | Projected::Readying | Projected::Done, _) => {
+                    return Poll::Pending;
+                }
             };
+            if let (Next::After(_), Some(again)) = (&next, &mut *this.again) {
+                again.read_on(cx);
+            }
             match next {
                 Next::Return(result) => {
                     state.set(State::Done);

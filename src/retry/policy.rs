@@ -36,6 +36,9 @@ pub struct RetryPolicy {
     pub(super) shares_copy: bool,
 }
 
+/// What a `Retry-After` of nothing at all is taken for: one that asks at once asks for the same answer.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
+
 /// What a retry would be of.
 pub(super) struct Case<'a> {
     pub(super) failure: &'a Failure,
@@ -106,7 +109,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest `Retry-After` that is waited for; a longer one ends the retries. Default 60 s, as in LiteLLM.
+    /// The longest `Retry-After` that is waited for; a longer one ends the retries. Default 60 s, as in LiteLLM. The
+    /// shortest is 0.1 s.
     #[must_use]
     pub fn longest_wait(mut self, cap: Duration) -> Self {
         self.longest_wait = cap;
@@ -114,7 +118,9 @@ impl RetryPolicy {
     }
 
     /// The time for the request as a whole, its retries and waits included, from its arrival here. None by default. An
-    /// earlier deadline set above stays. A [`TimeoutLayer`](crate::timeout::TimeoutLayer) below keeps attempts within it.
+    /// earlier deadline set above stays. When it comes, whatever is under way is dropped: an attempt, a wait, or the
+    /// service below not getting ready. The caller then gets the last real response there was, or
+    /// [`Error::TimedOut`](crate::Error::TimedOut).
     #[must_use]
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
@@ -198,7 +204,7 @@ impl RetryPolicy {
         }
         match case.failure.retry_after() {
             Some(asked) if asked > self.longest_wait => None,
-            Some(asked) => Some(asked),
+            Some(asked) => Some(asked.max(LEAST_WAIT)),
             None if matches!(case.failure.kind(), Unauthorized | NotFound | QuotaExhausted) => None,
             None => Some(self.backoff.delay(case.retries, &mut fastrand::Rng::new())),
         }

@@ -8,7 +8,10 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{ResponseFuture, RetryPolicy, future::Again};
+use super::{
+    ResponseFuture, RetryPolicy,
+    future::{Again, Deadline},
+};
 use crate::{
     BoxError, Error,
     body::{KeptBody, ReplayBody},
@@ -60,8 +63,13 @@ where
             if let Some(deadline) = deadline {
                 Carried::entry(&mut head.extensions).begin_trail(now).limit(deadline);
             }
+            let deadline = Deadline::of(&head, now);
             let body = ReplayBody::new(body, 0);
-            return ResponseFuture::new(service.call(Request::from_parts(head, body)), None);
+            return ResponseFuture::new(
+                service.call(Request::from_parts(head, body)),
+                None,
+                deadline,
+            );
         }
         let (saved, trail, _) = Saved::with_trail(&mut head, self.policy.shares_copy, now);
         if let Some(deadline) = deadline {
@@ -82,8 +90,9 @@ where
             started: now,
             last: None,
         };
+        let deadline = Deadline::of(&head, now);
         let future = again.service.call(Request::from_parts(head, body));
-        ResponseFuture::new(future, Some(again))
+        ResponseFuture::new(future, Some(again), deadline)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 use tower_fleet::{
-    error::RefusedReason,
     fallback::{Fallback, FallbackToLayer},
     retry::{Retry, RetryLayer, RetryPolicy},
 };
@@ -82,9 +81,13 @@ async fn a_lone_deployment_that_cools_shows_its_real_error_where_nothing_else_is
     let stack = stack(&groups, FallbackPlan::new().group("a", ["b"]));
     let first = stack.clone().oneshot(request("a")).await.unwrap();
     assert_eq!(read(first).await, (401, "a".into()));
-    let refused = stack.oneshot(request("a")).await.unwrap_err();
-    assert_eq!(refused.as_refused().unwrap().reason(), RefusedReason::Cooling);
-    assert_eq!(groups.asked(), "a b b");
+    let again = stack.oneshot(request("a")).await.unwrap();
+    assert_eq!(
+        read(again).await,
+        (401, "a".into()),
+        "it left the request to b, and then was asked"
+    );
+    assert_eq!(groups.asked(), "a b b a");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,10 +4,14 @@ use std::time::SystemTime;
 
 use tokio::time::{Instant, sleep};
 use tokio_test::task;
-use tower_fleet::{Trail, timeout::TimeoutLayer};
+use tower_fleet::{
+    Deployment, Trail,
+    balance::{Balance, LeastBusy},
+    timeout::TimeoutLayer,
+};
 
 use super::*;
-use crate::support::{Answer, secs};
+use crate::support::{Answer, secs, text};
 
 #[tokio::test(start_paused = true)]
 async fn after_the_last_attempt_it_does_not_sleep() {
@@ -54,11 +58,12 @@ async fn a_past_date_is_now_and_garbage_is_nothing() {
     let fake = Fake::new([Answer::status(503).header("retry-after", &past), Answer::status(200)]);
     let policy = RetryPolicy::new().backoff(every(secs(3)));
     assert_eq!(status_and_calls(policy.clone(), &fake).await, (200, 2));
-    assert_eq!(start.elapsed(), secs(0));
+    let tenth = Duration::from_millis(100);
+    assert_eq!(start.elapsed(), tenth, "but never quite at once");
 
     let fake = Fake::new([Answer::status(503).header("retry-after", "soon"), Answer::status(200)]);
     assert_eq!(status_and_calls(policy, &fake).await, (200, 2));
-    assert_eq!(start.elapsed(), secs(3));
+    assert_eq!(start.elapsed(), secs(3) + tenth);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,4 +134,37 @@ async fn readiness_is_awaited_before_each_attempt() {
     let policy = RetryPolicy::new().backoff(every(secs(1)));
     assert_eq!(status_and_calls(policy, &fake).await, (200, 2));
     assert_eq!(start.elapsed(), secs(9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_an_attempt_over_a_bare_client_and_a_wait_for_readiness() {
+    let policy = || RetryPolicy::new().deadline(secs(5));
+    for fake in
+        [Fake::new([Answer::never()]), Fake::new([Answer::status(200)]).ready_after(secs(99))]
+    {
+        let start = Instant::now();
+        let balance = Balance::new(LeastBusy, [(Deployment::new("one"), fake.clone())]);
+        let error = RetryLayer::new(policy()).layer(balance).oneshot(get()).await.unwrap_err();
+        let Error::TimedOut(timed_out) = error else { panic!("{error:?}") };
+        assert!(timed_out.is_deadline());
+        assert_eq!((start.elapsed(), fake.live()), (secs(5), 0));
+    }
+    let start = Instant::now();
+    let bare: Fake = Fake::new([Answer::never()]);
+    assert!(
+        RetryLayer::new(policy())
+            .layer(bare)
+            .oneshot(get())
+            .await
+            .is_err_and(|error| error.is_timeout())
+    );
+    assert_eq!(start.elapsed(), secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_leaves_the_last_real_response() {
+    let fake: Fake = Fake::new([Answer::status(503).data("busy"), Answer::never()]);
+    let policy = RetryPolicy::new().deadline(secs(30));
+    let response = RetryLayer::new(policy).layer(fake).oneshot(get()).await.unwrap();
+    assert_eq!((response.status().as_u16(), text(response).await), (503, "busy".to_owned()));
 }

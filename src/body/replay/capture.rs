@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -92,6 +92,8 @@ pub(super) struct Capture {
     untouched: bool,
     /// Why the record was given up.
     lost: Option<NotReplayable>,
+    /// Who waits for the rest to be let go of.
+    waiting: Option<Waker>,
 }
 
 impl Capture {
@@ -109,6 +111,7 @@ impl Capture {
             held: false,
             untouched: true,
             lost: None,
+            waiting: None,
         };
         capture.allow(limit);
         capture
@@ -221,12 +224,24 @@ impl Capture {
         self.lost = Some(reason);
     }
 
-    /// Frees the rest for the next reader, or drops it when no reader can use it any more.
-    pub(super) fn release(&mut self) {
+    /// Ready once no reader holds the rest.
+    pub(super) fn poll_released(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.held && self.rest.is_some() {
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Frees the rest for the next reader, or drops it when no reader can use it any more. The waker is for who waits
+    /// for that.
+    #[must_use]
+    pub(super) fn release(&mut self) -> Option<Waker> {
         self.held = false;
         if self.lost.is_some() && !self.untouched {
             self.rest = None;
         }
+        self.waiting.take()
     }
 
     pub(super) fn size_hint(&self, reader: &Cursor) -> SizeHint {
