@@ -40,8 +40,8 @@ pub(super) const LITELLM_PARAMS: &[&str] = &[
     // Credentials and addresses of particular providers.
     "api_version", "aws_*", "azure_*", "bucket_name", "client_id", "client_secret",
     "configurable_clientside_auth_params", "default_headers", "deployment_id", "gcs_bucket_name",
-    "headers", "litellm_credential_name", "organization", "s3_*", "tenant_id", "vertex_*",
-    "watsonx_*",
+    "headers", "litellm_credential_name", "organization", "s3_*", "ssl_verify", "tenant_id",
+    "vertex_*", "watsonx_*",
     // Parameters of the request, as defaults.
     "additional_drop_params", "allowed_openai_params", "audio", "cache_control_injection_points",
     "dimensions", "drop_params", "encoding_format", "extra_body", "extra_headers",

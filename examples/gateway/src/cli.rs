@@ -1,18 +1,23 @@
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 
+/// What a company's network may stumble over.
+const OUTBOUND: &str = "\
+Deployments are reached directly: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are not read. Of certificates, those of the public \
+authorities that Mozilla trusts (webpki-roots) are; the system's are not read.";
+
 /// Sends OpenAI-compatible requests across a fleet of deployments: balances, cools down, retries, falls back.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = OUTBOUND)]
 pub struct Args {
     /// A LiteLLM configuration file; without one, four simulated deployments are started
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The address to listen on
+    /// The address to listen on, or a name of it
     #[arg(long, default_value = "127.0.0.1")]
-    pub host: IpAddr,
+    pub host: String,
 
     /// The port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 4000)]

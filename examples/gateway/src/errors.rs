@@ -66,6 +66,18 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed")
     }
 
+    pub(crate) fn encoded(encoding: &str) -> Self {
+        let message =
+            format!("a body with content-encoding {encoding} cannot be read; send it without");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).code("unsupported_content_encoding")
+    }
+
+    pub(crate) fn no_model(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("no model is named {name:?}"))
+            .of_model()
+            .code("model_not_found")
+    }
+
     fn refused(refused: &Refused) -> Self {
         let status = match (refused.reason(), refused.cause()) {
             (RefusedReason::UnknownGroup, _) => {
@@ -75,6 +87,9 @@ impl ApiError {
             }
             (RefusedReason::Deadline, _) => {
                 return Self::new(StatusCode::GATEWAY_TIMEOUT, refused.to_string()).code("timeout");
+            }
+            (RefusedReason::Full, _) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string()).code("no_capacity")
             }
             (_, Some(FailureKind::RateLimited | FailureKind::QuotaExhausted)) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string())

@@ -42,7 +42,7 @@ pub(crate) async fn forward(gateway: Arc<Gateway>, endpoint: Uri, request: Reque
             line.answered(head.status);
             headers::to_client(&mut head.headers);
             headers::tell(&mut head.headers, served.as_ref(), &trail);
-            let body = WatchedBody::of_response(&Method::POST, &head, body, line);
+            let body = WatchedBody::of_response(&Method::POST, head.status, body, line);
             Response::from_parts(head, Body::new(body))
         }
         Err(error) => {

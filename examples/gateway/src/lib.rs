@@ -28,7 +28,7 @@ use tower_fleet::{BoxError, config::Config};
 
 pub use self::cli::Args;
 pub use self::greeting::Greeting;
-pub use self::log::{chain, init as init_log};
+pub use self::log::{chain, cut_off, init as init_log};
 pub use self::serve::{Ending, Signals, serve};
 
 /// The server of the fleet `config` describes.

@@ -8,7 +8,14 @@
 //!
 //! Neither headers, queries nor bodies are in it, so no secret is.
 
-use std::{error::Error, fmt, io::IsTerminal as _, time::Duration};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    io::IsTerminal as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use tower_fleet::{
@@ -45,6 +52,19 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Set once, by a process that ends.
+static CUT_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Says that the process ends now: a request that still runs is cut off by it, not left by its client.
+pub fn cut_off() {
+    CUT_OFF.store(true, Ordering::Relaxed);
+}
+
+/// Writes of a request that reached no fleet.
+pub(crate) fn turned_away(method: &Method, path: &str, status: StatusCode) {
+    tracing::info!("{} {} {}", Plain(method.as_str()), Plain(path), status.as_u16());
+}
+
 /// What will be written of a request. Dropping it writes it, so that none is forgotten.
 pub(crate) struct Line {
     method: Method,
@@ -52,13 +72,36 @@ pub(crate) struct Line {
     asked: Asked,
     trail: Trail,
     answer: Option<StatusCode>,
-    remark: Option<String>,
+    end: Finish,
+}
+
+/// How a request ended.
+enum Finish {
+    /// Not of itself, as far as is known.
+    Dropped,
+    Complete,
+    /// The body did, after the head had been sent.
+    BrokeOff(String),
+    /// Without an answer of a deployment.
+    Failed(String),
+}
+
+impl Finish {
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Dropped if CUT_OFF.load(Ordering::Relaxed) => Some("cut off at shutdown".into()),
+            Self::Dropped => Some("the client left".into()),
+            Self::Complete => None,
+            Self::BrokeOff(why) => Some(format!("broke off: {why}").into()),
+            Self::Failed(why) => Some(why.into()),
+        }
+    }
 }
 
 impl Line {
     pub(crate) fn new(method: Method, path: &str, asked: Asked, trail: Trail) -> Self {
-        let remark = Some("the client left".to_owned());
-        Self { method, path: path.to_owned(), asked, trail, answer: None, remark }
+        let path = path.to_owned();
+        Self { method, path, asked, trail, answer: None, end: Finish::Dropped }
     }
 
     /// The response head is on its way; what becomes of the body is yet to be seen.
@@ -69,7 +112,7 @@ impl Line {
     /// No deployment answered.
     pub(crate) fn failed(&mut self, status: StatusCode, error: &tower_fleet::Error) {
         self.answer = Some(status);
-        self.remark = Some(match error {
+        self.end = Finish::Failed(match error {
             tower_fleet::Error::Service(inner) => chain(&**inner),
             ours => ours.to_string(),
         });
@@ -79,8 +122,8 @@ impl Line {
 impl OnEnd for Line {
     fn on_end(mut self, end: &End<'_>) {
         match end {
-            End::Complete | End::Trailers(_) => self.remark = None,
-            End::Error(error) => self.remark = Some(format!("broke off: {}", chain(*error))),
+            End::Complete | End::Trailers(_) => self.end = Finish::Complete,
+            End::Error(error) => self.end = Finish::BrokeOff(chain(*error)),
             _ => {}
         }
     }
@@ -88,7 +131,12 @@ impl OnEnd for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.answer.is_some_and(|status| status.is_server_error()) {
+        let cut_off = match self.end {
+            Finish::BrokeOff(_) => true,
+            Finish::Dropped => CUT_OFF.load(Ordering::Relaxed),
+            Finish::Complete | Finish::Failed(_) => false,
+        };
+        if cut_off || self.answer.is_some_and(|status| status.is_server_error()) {
             tracing::warn!("{self}");
         } else {
             tracing::info!("{self}");
@@ -98,7 +146,7 @@ impl Drop for Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)?;
+        write!(f, "{} {}", self.method, Plain(&self.path))?;
         if let Some(model) = self.asked.model() {
             write!(f, " {}", Plain(model.as_str()))?;
         }
@@ -117,8 +165,8 @@ impl fmt::Display for Line {
             write!(f, "{before}{}", Plain(group.as_str()))?;
             before = ", ";
         }
-        match &self.remark {
-            Some(remark) => write!(f, " | {}", Plain(remark)),
+        match self.end.remark() {
+            Some(remark) => write!(f, " | {}", Plain(&remark)),
             None => Ok(()),
         }
     }
@@ -130,7 +178,7 @@ struct Tried<'a>(&'a Step, Option<StatusCode>);
 impl fmt::Display for Tried<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(step, answer) = self;
-        f.write_str(step.deployment().map_or("-", |deployment| deployment.id()))?;
+        Plain(step.deployment().map_or("-", |deployment| deployment.id())).fmt(f)?;
         let Some(took) = step.took() else {
             return write!(f, " unanswered {}", Took(step.started().elapsed()));
         };

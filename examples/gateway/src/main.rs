@@ -1,11 +1,16 @@
 //! The server's command line.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{io::ErrorKind, path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::net::TcpListener;
-use tower_fleet::{BoxError, config::Config};
-use tower_fleet_gateway::{Args, Ending, Greeting, Signals, chain, init_log, router, serve};
+use tower_fleet::{
+    BoxError,
+    config::{Config, ConfigError},
+};
+use tower_fleet_gateway::{
+    Args, Ending, Greeting, Signals, chain, cut_off, init_log, router, serve,
+};
 
 /// Longer than most completions take, shorter than the patience of what restarts servers.
 const GRACE: Duration = Duration::from_secs(30);
@@ -14,7 +19,8 @@ const GRACE: Duration = Duration::from_secs(30);
 async fn main() -> ExitCode {
     init_log();
     match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ending::Drained) => ExitCode::SUCCESS,
+        Ok(Ending::Cut) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", chain(&*error));
             ExitCode::FAILURE
@@ -22,16 +28,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), BoxError> {
+async fn run(args: Args) -> Result<Ending, BoxError> {
     let config = match &args.config {
         Some(file) => from_file(file)?,
         None => tower_fleet_gateway::simulate::start().await?,
     };
     let router = router(&config)?;
-    let address = SocketAddr::new(args.host, args.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!("cannot listen on {address}: {error}; --port chooses another port, --port 0 any")
-    })?;
+    let listener = listen(&args.host, args.port).await?;
     let mut signals = Signals::new()?;
     Greeting::new(listener.local_addr()?, &config, args.config.is_none()).print();
 
@@ -47,16 +50,33 @@ async fn run(args: Args) -> Result<(), BoxError> {
         let Ok(mut signals) = stopped.await else { return };
         let _ = tokio::time::timeout(GRACE, signals.next()).await;
     };
-    match serve(listener, router, stop, hurry).await? {
+    let ending = serve(listener, router, stop, hurry).await?;
+    match ending {
         Ending::Drained => tracing::info!("stopped: every request was answered"),
-        Ending::Cut => tracing::warn!("stopped: some requests were cut off"),
+        Ending::Cut => {
+            cut_off();
+            tracing::warn!("stopped: some requests were cut off");
+        }
     }
-    Ok(())
+    Ok(ending)
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, BoxError> {
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => "; --port chooses another port, --port 0 any",
+            _ => "",
+        };
+        format!("cannot listen on {host}, port {port}: {error}{hint}").into()
+    })
 }
 
 fn from_file(file: &Path) -> Result<Config, BoxError> {
-    let config = Config::from_file(file)
-        .map_err(|error| format!("{} cannot be used\n{}", file.display(), chain(&error)))?;
+    let config = Config::from_file(file).map_err(|error| match error {
+        // It names the file.
+        ConfigError::Read { .. } => chain(&error),
+        _ => format!("{} cannot be used\n{}", file.display(), chain(&error)),
+    })?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use http::Uri;
 use serde_json::{Value, json};
 
-use crate::{errors::ApiError, forward::forward, gateway::Gateway, state};
+use crate::{errors::ApiError, forward::forward, gateway::Gateway, headers, log, state};
 
 /// The endpoints that are forwarded, as they stand under a deployment's base URL.
 const FORWARDED: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];
@@ -23,17 +23,21 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/health/liveness", get(alive))
         .route("/health/readiness", get(ready));
     router = with_and_without_version(router, "/models", get(models));
+    router = with_and_without_version(router, "/models/{*name}", get(model));
     for endpoint in FORWARDED {
         let to = Uri::from_static(endpoint);
         let handler = post(move |State(gateway): State<Arc<Gateway>>, request: Request| {
-            forward(gateway, to, request)
+            forward_readable(gateway, to, request)
         });
         router = with_and_without_version(router, endpoint, handler);
     }
     router
-        .fallback(|request: Request| async move { ApiError::no_route(request.uri().path()) })
+        .fallback(|request: Request| async move {
+            turn_away(&request, ApiError::no_route(request.uri().path()))
+        })
         .method_not_allowed_fallback(|request: Request| async move {
-            ApiError::wrong_method(request.method(), request.uri().path())
+            let error = ApiError::wrong_method(request.method(), request.uri().path());
+            turn_away(&request, error)
         })
         .with_state(gateway)
 }
@@ -47,15 +51,44 @@ fn with_and_without_version(
     router.route(path, handler.clone()).route(&format!("/v1{path}"), handler)
 }
 
+/// Forwards what can be read. The model's name stands in the body, so an encoded one has nowhere to go.
+async fn forward_readable(gateway: Arc<Gateway>, endpoint: Uri, request: Request) -> Response {
+    match headers::encoding(request.headers()) {
+        Some(encoding) => turn_away(&request, ApiError::encoded(encoding)),
+        None => forward(gateway, endpoint, request).await,
+    }
+}
+
+fn turn_away(request: &Request, error: ApiError) -> Response {
+    log::turned_away(request.method(), request.uri().path(), error.status());
+    error.into_response()
+}
+
 async fn fleet(State(gateway): State<Arc<Gateway>>) -> Response {
     Json(state::fleet(&gateway.deployments)).into_response()
 }
 
 async fn models(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
-    let since = gateway.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let model = |name: &String| json!({"id": name, "object": "model", "created": since.as_secs(), "owned_by": "tower-fleet"});
-    let models: Vec<_> = gateway.models.iter().map(model).collect();
+    let models: Vec<_> = gateway.models.iter().map(|name| described(&gateway, name)).collect();
     Json(json!({"object": "list", "data": models}))
+}
+
+/// Names may have slashes in them.
+async fn model(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    if gateway.models.contains(&name) {
+        Json(described(&gateway, &name)).into_response()
+    } else {
+        turn_away(&request, ApiError::no_model(&name))
+    }
+}
+
+fn described(gateway: &Gateway, name: &str) -> Value {
+    let since = gateway.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    json!({"id": name, "object": "model", "created": since.as_secs(), "owned_by": "tower-fleet"})
 }
 
 async fn alive() -> Json<Value> {

@@ -117,6 +117,62 @@ async fn a_group_that_cools_for_another_reason_answers_503() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_full_answers_429() {
+    let upstream = Upstream::start(|_| std::future::pending()).await;
+    let entries = ["a", "b"].map(|id| entry("m", id, &upstream.base, ", max_parallel_requests: 1"));
+    let url = gateway(&entries, "router_settings: {num_retries: 0}").await;
+    let running = [(); 2].map(|()| tokio::spawn(open(ask(&url, "m"))));
+    let taken = async {
+        while upstream.got().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("two requests in time");
+    let refused = send(ask(&url, "m")).await;
+    let expected = [json!("rate_limit_error"), Value::Null, json!("no_capacity")];
+    assert_eq!(error(&refused, 429), expected);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_body_that_is_encoded_is_not_read() {
+    let upstream = Upstream::fixed(200, &[], "{}").await;
+    let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
+    let encoded = |encoding: &str| {
+        let mut request = ask(&url, "m");
+        request.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        request
+    };
+    let answer = send(encoded("gzip")).await;
+    assert_eq!(error(&answer, 415)[2], "unsupported_content_encoding");
+    assert!(answer.body.contains("gzip"), "{}", answer.body);
+    assert!(upstream.got().is_empty());
+    assert_eq!(send(encoded("identity")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_model_can_be_asked_for_by_its_name() {
+    let base = nowhere().await;
+    let entries = [entry("m", "a", &base, ""), entry("vendor/large", "b", &base, "")];
+    let rest = "router_settings: {model_group_alias: {unseen: {model: m, hidden: true}}}";
+    let url = gateway(&entries, rest).await;
+    let listed = get(format!("{url}/v1/models")).await.json();
+    for (path, index) in [("m", 0), ("vendor/large", 1), ("vendor%2Flarge", 1)] {
+        for prefix in ["", "/v1"] {
+            let answer = get(format!("{url}{prefix}/models/{path}")).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.json()),
+                (200, listed["data"][index].clone())
+            );
+        }
+    }
+    let unknown = ["invalid_request_error", "model", "model_not_found"].map(Value::from);
+    for name in ["other", "unseen", "vendor"] {
+        assert_eq!(error(&get(format!("{url}/v1/models/{name}")).await, 404), unknown);
+    }
+}
+
+#[tokio::test]
 async fn models_are_the_groups_and_the_aliases_that_are_not_hidden() {
     let base = nowhere().await;
     let entries =

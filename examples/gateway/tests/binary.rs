@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::Stdio};
 
 use support::*;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
     sync::mpsc,
@@ -75,9 +75,11 @@ async fn a_configuration_that_cannot_be_used_is_told_and_fails() {
     for part in expected {
         assert!(errors.contains(part), "{part}: {errors}");
     }
+    assert_eq!(errors.matches("wrong.yaml").count(), 1, "{errors}");
     let (code, errors) = failed(command().args(["--config", "/nowhere/at-all.yaml"])).await;
     assert_eq!(code, 1);
     assert!(errors.contains("cannot read /nowhere/at-all.yaml: No such file"), "{errors}");
+    assert_eq!(errors.matches("/nowhere/at-all.yaml").count(), 1, "{errors}");
 }
 
 #[tokio::test]
@@ -86,7 +88,24 @@ async fn a_port_in_use_is_told_and_fails() {
     let port = taken.local_addr().unwrap().port().to_string();
     let (code, errors) = failed(command().args(["--port", &port])).await;
     assert_eq!(code, 1);
-    assert!(errors.starts_with(&format!("error: cannot listen on 127.0.0.1:{port}: ")), "{errors}");
+    let expected = format!("error: cannot listen on 127.0.0.1, port {port}: ");
+    assert!(errors.starts_with(&expected), "{errors}");
+    assert!(errors.contains("--port chooses another"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_host_may_be_given_by_name() {
+    let (_child, url) = started(command().args(["--host", "localhost"])).await;
+    assert_eq!(get(format!("{url}/health/liveness")).await.status, 200);
+}
+
+#[tokio::test]
+async fn help_says_which_proxies_and_certificates_count() {
+    let output = command().arg("--help").output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for part in ["HTTPS_PROXY", "not read", "webpki-roots"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
 }
 
 #[tokio::test]
@@ -153,6 +172,33 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
     assert_eq!(timeless(&line(&mut errors).await), expected);
     drop(chunks);
+
+    get(format!("{url}/nothing?key=client-secret")).await;
+    assert_eq!(timeless(&line(&mut errors).await), "INFO GET /nothing 404");
+    get(format!("{url}/v1/embeddings")).await;
+    assert_eq!(timeless(&line(&mut errors).await), "INFO GET /v1/embeddings 405");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_warning() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", upstream.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = upstream.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            socket.read_buf(&mut request).await.unwrap();
+        }
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart").await.unwrap();
+    });
+    let text = format!("model_list:\n{}", entry("m", "a", &base, ""));
+    let (mut child, url) = started(command().arg("--config").arg(file("broken", &text))).await;
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let answer = http_body_util::BodyExt::collect(open(ask(&url, "m")).await.into_body());
+    assert!(timeout(PATIENCE, answer).await.expect("an end in time").is_err());
+    let written = timeless(&line(&mut errors).await);
+    assert!(written.starts_with("WARN POST /v1/chat/completions m 200 0ms | "), "{written}");
+    assert!(written.contains(" | broke off: "), "{written}");
 }
 
 #[tokio::test]
@@ -230,6 +276,10 @@ async fn a_second_signal_does_not_wait() {
         assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
         line(&mut errors).await;
     }
-    assert_eq!(code(&mut child).await, 0);
+    assert_eq!(code(&mut child).await, 1);
+    let errors = rest(errors).await;
+    let written = timeless(errors.lines().last().unwrap());
+    let expected = "WARN POST /v1/chat/completions m 0ms | a cancelled 0ms | cut off at shutdown";
+    assert_eq!(written, expected, "{errors}");
     running.abort();
 }

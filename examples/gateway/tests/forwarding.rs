@@ -93,6 +93,23 @@ async fn only_end_to_end_headers_travel_and_no_credentials() {
 }
 
 #[tokio::test]
+async fn the_body_goes_on_as_json_whatever_the_client_called_it() {
+    let upstream = Upstream::fixed(200, &[], OK).await;
+    let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
+    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        let mut request = ask(&url, "m");
+        request.headers_mut().remove("content-type");
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        }
+        assert_eq!(send(request).await.status, StatusCode::OK);
+        let got = upstream.got().pop().unwrap();
+        let types: Vec<_> = got.headers.get_all("content-type").iter().collect();
+        assert_eq!(types, ["application/json"]);
+    }
+}
+
+#[tokio::test]
 async fn the_second_target_of_a_fallback_counts_as_two() {
     let broken = Upstream::fixed(500, &[], "no").await;
     let fine = Upstream::fixed(200, &[], OK).await;

@@ -45,6 +45,14 @@ environment_variables: {A: b}
 }
 
 #[test]
+fn certificates_that_are_checked_all_the_same_are_told() {
+    assert_eq!(
+        warnings(&params("ssl_verify: false")),
+        ["model_list[0].litellm_params.ssl_verify: known to LiteLLM, not honoured yet"]
+    );
+}
+
+#[test]
 fn a_strategy_that_is_not_there_yet_says_which_stands_in() {
     for (name, stand_in, strategy) in [
         ("latency-based-routing", "least-busy", RoutingStrategy::LeastBusy),
