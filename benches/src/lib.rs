@@ -143,7 +143,10 @@ pub fn cooldown(count: usize) -> Balance<Cooldown<Immediate>, LeastBusy> {
     cooldown_over(Immediate, count)
 }
 
-fn cooldown_over<C: Clone>(client: C, count: usize) -> Balance<Cooldown<C>, LeastBusy> {
+fn cooldown_over<C: Clone + Send + Sync + 'static>(
+    client: C,
+    count: usize,
+) -> Balance<Cooldown<C>, LeastBusy> {
     let client = Cooldown::new(client, CooldownPolicy::default());
     Balance::new(LeastBusy, members(count, client)).seed(SEED)
 }
@@ -165,7 +168,10 @@ pub fn retry(count: usize) -> Retry<Balance<Cooldown<Immediate>, LeastBusy>> {
     retry_over(Immediate, count)
 }
 
-fn retry_over<C: Clone>(client: C, count: usize) -> Retry<Balance<Cooldown<C>, LeastBusy>> {
+fn retry_over<C: Clone + Send + Sync + 'static>(
+    client: C,
+    count: usize,
+) -> Retry<Balance<Cooldown<C>, LeastBusy>> {
     Retry::new(cooldown_over(client, count), RetryPolicy::any_method().shares_copy(true))
 }
 
@@ -179,7 +185,7 @@ pub fn core(count: usize) -> Core<Immediate> {
 }
 
 /// The full core stack over `client`.
-pub fn core_over<C: Clone>(client: C, count: usize) -> Core<C> {
+pub fn core_over<C: Clone + Send + Sync + 'static>(client: C, count: usize) -> Core<C> {
     Fallback::new(retry_over(client, count), FallbackPlan::new().otherwise(["another"]))
 }
 
