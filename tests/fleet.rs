@@ -323,3 +323,22 @@ async fn an_attempt_layer_sees_each_attempt_at_each_deployment() {
     seen.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
     assert_eq!(seen.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
+
+#[tokio::test]
+async fn the_members_of_a_stack_change_while_it_runs() {
+    let layer = FleetLayer::builder()
+        .group("chat", [(Deployment::new("one"), Upstream::new("http://one.example").unwrap())])
+        .max_ejected(1.0)
+        .build()
+        .unwrap();
+    let client = tower::service_fn(|_: Request<ReplayBody>| async {
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+    });
+    let stack = layer.layer(client);
+    let members = stack.get_ref().get_ref().group("chat").unwrap().members();
+    members.remove("one");
+    let mut request = Request::new(Full::<Bytes>::default());
+    GroupName::new("chat").set(&mut request);
+    let refused = stack.oneshot(request).await.unwrap_err();
+    assert_eq!(refused.as_refused().unwrap().reason(), RefusedReason::Empty);
+}

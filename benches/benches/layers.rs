@@ -21,8 +21,8 @@ use tower_fleet::{
     timeout::TimeoutLayer,
 };
 use tower_fleet_benches::{
-    Attaching, Immediate, balance, cooldown, core, exchange, members, now, power_of_two, request,
-    retry, spread, timeout,
+    Attaching, Immediate, Streaming, balance, cooldown, core, core_over, exchange, members, now,
+    power_of_two, request, retry, spread, timeout,
 };
 
 /// Requests made before the clock starts and spent while it runs.
@@ -101,6 +101,7 @@ fn main() -> Result<(), BoxError> {
         Effort { rounds: 1, batches: 1, shared: 1000 }
     };
     stacks(effort)?;
+    streamed(effort);
     selection(effort);
     shared(effort)?;
     // Last, for it stops the clock of the process.
@@ -164,6 +165,24 @@ fn stacks(effort: Effort) -> Result<(), BoxError> {
     at_most("... with 15 headers, beyond one request clone, ns", 250.0, beyond);
     println!();
     Ok(())
+}
+
+/// What each chunk of a long answer costs.
+fn streamed(effort: Effort) {
+    const CHUNKS: u32 = 1000;
+    let effort = Effort { batches: effort.batches.div_ceil(100), ..effort };
+    let template = request(0);
+    let mut table = Table::default();
+    table.stack("bare", &template, Streaming(CHUNKS));
+    table.stack("full core stack", &template, core_over(Streaming(CHUNKS), 10));
+    table.run(effort);
+    let chunk = |name: &str| table.median(name) / f64::from(CHUNKS);
+    let (bare, stack) = (chunk("bare"), chunk("full core stack"));
+    println!("{:<46} {:>8} {:>8}", "a streamed chunk", "ns", "adds");
+    println!("{:<46} {bare:>8.1}", "bare");
+    println!("{:<46} {stack:>8.1} {:>+8.1}\n", "full core stack", stack - bare);
+    at_most("full core stack adds to a streamed chunk, ns", 1000.0, stack - bare);
+    println!();
 }
 
 /// Picks among few and many.

@@ -7,12 +7,13 @@ use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
     hint::black_box,
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use tower::{
     Service, ServiceExt,
@@ -89,6 +90,43 @@ fn answer_body() -> Answer {
     Full::new(Bytes::from_static(b"{}"))
 }
 
+/// A client that answers at once with a stream of so many chunks, all there.
+#[derive(Clone, Copy, Debug)]
+pub struct Streaming(pub u32);
+
+/// The body of [`Streaming`]'s answers.
+#[derive(Debug)]
+pub struct Chunks(u32);
+
+impl<B> Service<Request<B>> for Streaming {
+    type Response = Response<Chunks>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Chunks>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        drop(black_box(request));
+        ready(Ok(Response::new(Chunks(self.0))))
+    }
+}
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+        self.0 = left;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"data: word\n\n")))))
+    }
+}
+
 /// As many deployments as said, each reached by a clone of `client`.
 pub fn members<S: Clone>(count: usize, client: S) -> impl Iterator<Item = (Deployment, S)> {
     (0..count).map(move |index| (Deployment::new(format!("deployment-{index}")), client.clone()))
@@ -102,7 +140,14 @@ pub fn balance<P: Strategy>(strategy: P, count: usize) -> Balance<Immediate, P> 
 /// Balance over cooldown.
 #[must_use]
 pub fn cooldown(count: usize) -> Balance<Cooldown<Immediate>, LeastBusy> {
-    let client = Cooldown::new(Immediate, CooldownPolicy::default());
+    cooldown_over(Immediate, count)
+}
+
+fn cooldown_over<C: Clone + Send + Sync + 'static>(
+    client: C,
+    count: usize,
+) -> Balance<Cooldown<C>, LeastBusy> {
+    let client = Cooldown::new(client, CooldownPolicy::default());
     Balance::new(LeastBusy, members(count, client)).seed(SEED)
 }
 
@@ -120,13 +165,28 @@ pub fn timeout(
 /// Retry over balance over cooldown.
 #[must_use]
 pub fn retry(count: usize) -> Retry<Balance<Cooldown<Immediate>, LeastBusy>> {
-    Retry::new(cooldown(count), RetryPolicy::any_method().shares_copy(true))
+    retry_over(Immediate, count)
 }
 
-/// The full core stack: fallback over retry over balance over cooldown.
+fn retry_over<C: Clone + Send + Sync + 'static>(
+    client: C,
+    count: usize,
+) -> Retry<Balance<Cooldown<C>, LeastBusy>> {
+    Retry::new(cooldown_over(client, count), RetryPolicy::any_method().shares_copy(true))
+}
+
+/// The full core stack over one client: fallback over retry over balance over cooldown.
+pub type Core<C> = Fallback<Retry<Balance<Cooldown<C>, LeastBusy>>>;
+
+/// The full core stack.
 #[must_use]
-pub fn core(count: usize) -> Fallback<Retry<Balance<Cooldown<Immediate>, LeastBusy>>> {
-    Fallback::new(retry(count), FallbackPlan::new().otherwise(["another"]))
+pub fn core(count: usize) -> Core<Immediate> {
+    core_over(Immediate, count)
+}
+
+/// The full core stack over `client`.
+pub fn core_over<C: Clone + Send + Sync + 'static>(client: C, count: usize) -> Core<C> {
+    Fallback::new(retry_over(client, count), FallbackPlan::new().otherwise(["another"]))
 }
 
 /// `tower`'s balance.

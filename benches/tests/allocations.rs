@@ -8,7 +8,8 @@ use http::{Request, Response};
 use tower::Service;
 use tower_fleet::balance::{LeastBusy, RoundRobin, WeightedShuffle};
 use tower_fleet_benches::{
-    Attaching, Immediate, balance, cooldown, core, exchange, now, power_of_two, request, retry,
+    Attaching, Immediate, Streaming, balance, cooldown, core, core_over, exchange, now,
+    power_of_two, request, retry,
 };
 
 const REQUESTS: u64 = 100;
@@ -68,6 +69,13 @@ fn retry_adds_its_trail_and_one_copy() {
 fn fallback_over_retry_shares_the_one_copy() {
     assert_eq!(allocations(core(10), &request(0)), EXTENSIONS + TRAIL + COPY);
     assert_eq!(allocations(core(10), &request(15)), EXTENSIONS + TRAIL + COPY + headers());
+}
+
+#[test]
+fn a_streamed_chunk_costs_none() {
+    let of = |chunks| allocations(core_over(Streaming(chunks), 10), &request(0));
+    assert_eq!(of(1), EXTENSIONS + TRAIL + COPY);
+    assert_eq!(of(1000), of(1));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A pool behind its lock, with the services beside the members, and the lease.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Weak},
+};
 
 use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
@@ -54,6 +57,10 @@ where
         Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
     }
 
+    pub(crate) fn max_ejected(&self, share: f32) {
+        self.inner.lock().pool.set_max_ejected(share, Instant::now());
+    }
+
     pub(crate) fn seed(&self, seed: u64) {
         self.inner.lock().pool.seed(seed);
     }
@@ -87,15 +94,13 @@ where
     /// Makes `members` the whole group.
     pub(crate) fn replace(&self, members: impl IntoIterator<Item = (Deployment, S)>) {
         let members: Vec<_> = members.into_iter().collect();
+        let stay: HashSet<_> =
+            members.iter().map(|(deployment, _)| deployment.id().to_owned()).collect();
         let mut inner = self.inner.lock();
-        let leave = |deployment: &&Deployment| {
-            members.iter().all(|(stays, _)| stays.id() != deployment.id())
-        };
-        let leave: Vec<_> =
-            inner.pool.deployments().filter(leave).map(|one| one.id().to_owned()).collect();
-        let keys: Vec<_> = leave.iter().filter_map(|id| inner.pool.find(id)).collect();
+        let leave = inner.pool.keys().filter(|(deployment, _)| !stay.contains(deployment.id()));
+        let leave: Vec<_> = leave.map(|(_, key)| key).collect();
         let gone: Vec<_> =
-            keys.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
+            leave.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
         let before = self.put(&mut inner, members);
         drop(inner);
         drop((gone, before));
@@ -129,20 +134,22 @@ where
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
         let mut before = Vec::new();
+        let there = inner
+            .pool
+            .keys()
+            .map(|(deployment, key)| (deployment.id().to_owned(), (deployment.clone(), key)));
+        let mut there: HashMap<_, _> = there.collect();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            let there = inner.pool.find(deployment.id());
-            if let Some((key, there)) =
-                there.and_then(|key| Some((key, inner.pool.deployment(key)?)))
-            {
-                let deployment = deployment.with_vitals_of(there);
-                inner.pool.update(key, deployment);
+            if let Some((vitals, key)) = there.get(deployment.id()) {
+                inner.pool.update(*key, deployment.with_vitals_of(vitals));
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
                     before.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
             }
             let key = inner.pool.add(deployment.clone());
+            there.insert(deployment.id().to_owned(), (deployment.clone(), key));
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });

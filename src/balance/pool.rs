@@ -89,12 +89,25 @@ impl Pool {
         }
     }
 
+    pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
+        self.max_ejected = share;
+        self.rebuild(now);
+    }
+
     pub(crate) fn seed(&mut self, seed: u64) {
         self.rng.seed(seed);
     }
 
     pub(crate) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
         self.live().map(|member| &member.deployment)
+    }
+
+    /// The members that are not draining, and their keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&Deployment, Key)> {
+        let all = self.members.iter().enumerate().filter(|(_, member)| member.is_live());
+        all.map(|(index, member)| {
+            (&member.deployment, Key { index: index as u32, serial: member.serial })
+        })
     }
 
     /// The member with this id that is not draining.
@@ -137,7 +150,8 @@ impl Pool {
     }
 
     /// The deployment of a member.
-    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
+    #[cfg(test)]
+    fn deployment(&self, key: Key) -> Option<&Deployment> {
         self.members
             .get(key.index as usize)
             .filter(|member| member.serial == key.serial)

@@ -55,6 +55,14 @@ where
         self
     }
 
+    /// The share of the deployments, of 1, that may be set aside for soft reasons at a time, as of
+    /// [`BalanceLayer::max_ejected`](super::BalanceLayer::max_ejected). Default 0.5.
+    #[must_use]
+    pub fn max_ejected(self, share: f32) -> Self {
+        self.group.max_ejected(share);
+        self
+    }
+
     /// The members, to look at and to change while the balance runs.
     #[must_use]
     pub fn members(&self) -> Members<S, P> {

@@ -66,7 +66,9 @@ impl Deployment {
         }))
     }
 
-    /// Its share of the traffic, relative to the weights of its group. Default 1; 0 takes none.
+    /// Its share of the traffic, relative to the weights of its group. Default 1; 0 takes none. After a common divisor
+    /// is taken out, weights above 128 are scaled down to it and rounded, so [`LeastBusy`](crate::balance::LeastBusy) and
+    /// [`WeightedShuffle`](crate::balance::WeightedShuffle) keep ratios to about one part in 128.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         Arc::make_mut(&mut self.0).weight = weight;
@@ -81,8 +83,8 @@ impl Deployment {
         self
     }
 
-    /// How many requests it may have in flight at a time: a full one is passed over. No limit by default; 0 means no
-    /// limit, as in LiteLLM.
+    /// How many requests a balance may have in flight on it at a time: a full one is passed over. Each balance it is a
+    /// member of counts its own. No limit by default; 0 means no limit, as in LiteLLM.
     #[must_use]
     pub fn max_parallel_requests(mut self, limit: u32) -> Self {
         Arc::make_mut(&mut self.0).max_parallel_requests = Some(limit).filter(|limit| *limit > 0);

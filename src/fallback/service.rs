@@ -28,6 +28,12 @@ impl<S> Fallback<S> {
         Self::with(inner, Arc::new(plan))
     }
 
+    /// The service below.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
     pub(super) const fn with(inner: S, plan: Arc<FallbackPlan>) -> Self {
         Self { inner, plan }
     }

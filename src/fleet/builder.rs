@@ -24,6 +24,7 @@ pub struct FleetBuilder<L = Identity> {
     retry: RetryPolicy,
     fallback: FallbackPlan,
     timeout: TimeoutLayer,
+    max_ejected: f32,
     attempt: L,
 }
 
@@ -37,6 +38,7 @@ impl FleetBuilder {
             retry: RetryPolicy::default(),
             fallback: FallbackPlan::new(),
             timeout: TimeoutLayer::unlimited(),
+            max_ejected: 0.5,
             attempt: Identity::new(),
         }
     }
@@ -75,7 +77,7 @@ impl<L> FleetBuilder<L> {
         self
     }
 
-    /// What is retried. Default [`RetryPolicy::default`].
+    /// What is retried. Default [`RetryPolicy::default`]. Its budget is one for all groups.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -96,12 +98,21 @@ impl<L> FleetBuilder<L> {
         self
     }
 
+    /// The share of each group, of 1, that may be set aside for soft reasons at a time, as of
+    /// [`BalanceLayer::max_ejected`](crate::balance::BalanceLayer::max_ejected). Default 0.5.
+    #[must_use]
+    pub fn max_ejected(mut self, share: f32) -> Self {
+        self.max_ejected = share;
+        self
+    }
+
     /// A layer to lay over each deployment's client: it sees each attempt as it will be sent, but for what the
     /// [`Upstream`] changes. Default none.
     #[must_use]
     pub fn attempt_layer<M>(self, layer: M) -> FleetBuilder<M> {
-        let Self { groups, aliases, strategy, cooldown, retry, fallback, timeout, attempt: _ } =
-            self;
+        let Self {
+            groups, aliases, strategy, cooldown, retry, fallback, timeout, max_ejected, ..
+        } = self;
         FleetBuilder {
             groups,
             aliases,
@@ -110,6 +121,7 @@ impl<L> FleetBuilder<L> {
             retry,
             fallback,
             timeout,
+            max_ejected,
             attempt: layer,
         }
     }
@@ -144,6 +156,7 @@ impl<L> FleetBuilder<L> {
             retry: self.retry.shares_copy(true),
             fallback,
             timeout: self.timeout,
+            max_ejected: self.max_ejected,
             attempt: self.attempt,
         })))
     }

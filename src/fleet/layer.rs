@@ -29,6 +29,7 @@ pub(super) struct Inner<L> {
     pub(super) retry: RetryPolicy,
     pub(super) fallback: FallbackPlan,
     pub(super) timeout: TimeoutLayer,
+    pub(super) max_ejected: f32,
     pub(super) attempt: L,
 }
 
@@ -58,6 +59,9 @@ pub type GroupService<C, L = Identity> =
     Balance<Cooldown<Timeout<<L as Layer<SendTo<C>>>::Service>>, AnyStrategy>;
 
 /// What a [`FleetLayer`] makes of the client `C`.
+///
+/// The members of a group can be changed while it runs: `stack.get_ref().get_ref().group("chat")` is the group's
+/// [`Balance`].
 pub type Stack<C, L = Identity> = Fallback<Retry<Fleet<GroupService<C, L>>>>;
 
 impl FleetLayer {
@@ -99,7 +103,8 @@ where
         let groups = inner.groups.iter().map(|group| {
             (
                 group.name.clone(),
-                Balance::new(inner.strategy.clone(), group.members.iter().map(member)),
+                Balance::new(inner.strategy.clone(), group.members.iter().map(member))
+                    .max_ejected(inner.max_ejected),
             )
         });
         let aliases = inner.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));

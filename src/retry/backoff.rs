@@ -38,7 +38,7 @@ impl Backoff {
         Self { base, max, floor: Duration::ZERO }
     }
 
-    /// Sets the least wait before any retry, LiteLLM's router setting `retry_after`; zero by
+    /// Sets the least wait of the backoff (a `Retry-After` goes before it), LiteLLM's router setting `retry_after`; zero by
     /// default.
     ///
     /// Zero leaves the jitter whole: a floor gathers again what it would have spread. A draw below

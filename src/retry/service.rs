@@ -31,6 +31,12 @@ impl<S> Retry<S> {
         Self::with(inner, Arc::new(policy))
     }
 
+    /// The service below.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
     pub(super) const fn with(inner: S, policy: Arc<RetryPolicy>) -> Self {
         Self { inner, policy }
     }

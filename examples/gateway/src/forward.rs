@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use tower_fleet::{Served, Trail, body::WatchedBody, trail::Step};
 
 use crate::{
+    coalesce::Coalesced,
     errors::ApiError,
     gateway::{Asked, Gateway},
     headers,
@@ -42,6 +43,8 @@ pub(crate) async fn forward(gateway: Arc<Gateway>, endpoint: Uri, request: Reque
             line.answered(head.status);
             headers::to_client(&mut head.headers);
             headers::tell(&mut head.headers, served.as_ref(), &trail);
+            // Inside of what watches, so that an end which is logged is one that was passed on.
+            let body = Coalesced::new(body);
             let body = WatchedBody::of_response(&Method::POST, head.status, body, line);
             Response::from_parts(head, Body::new(body))
         }

@@ -10,6 +10,7 @@
 
 mod cli;
 mod client;
+mod coalesce;
 mod errors;
 mod forward;
 mod gateway;

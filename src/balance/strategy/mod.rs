@@ -18,7 +18,8 @@ pub use self::weighted_shuffle::WeightedShuffle;
 ///
 /// Health, limits, `order` and what was tried already are dealt with before; a strategy only says which of the
 /// [`Candidates`] it likes best. It runs under the lock of its group, in one step with taking the place, so that its
-/// choice is exact: it must be quick, and must not call the balance it serves.
+/// choice is exact: it must be quick, and must neither call the balance it serves nor change the health of a
+/// deployment: both wait for that lock.
 ///
 /// ```
 /// use tower_fleet::balance::{Candidates, Choice, Strategy};
