@@ -4,8 +4,9 @@ use clap::Parser;
 
 /// What a company's network may stumble over.
 const OUTBOUND: &str = "\
-Deployments are reached directly: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are not read. Of certificates, those of the public \
-authorities that Mozilla trusts (webpki-roots) are; the system's are not read.";
+Deployments are reached directly: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are not read. Trusted are \
+the public authorities that Mozilla trusts (webpki-roots), not the system's, and those of the PEM file that \
+SSL_CERT_FILE names.";
 
 /// Sends OpenAI-compatible requests across a fleet of deployments: balances, cools down, retries, falls back.
 #[derive(Debug, Parser)]

@@ -100,10 +100,17 @@ async fn a_host_may_be_given_by_name() {
 }
 
 #[tokio::test]
+async fn certificates_that_cannot_be_read_are_told_and_fail() {
+    let (code, errors) = failed(command().env("SSL_CERT_FILE", "/nowhere/ca.pem")).await;
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("error: SSL_CERT_FILE: cannot use /nowhere/ca.pem: "), "{errors}");
+}
+
+#[tokio::test]
 async fn help_says_which_proxies_and_certificates_count() {
     let output = command().arg("--help").output().await.unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for part in ["HTTPS_PROXY", "not read", "webpki-roots"] {
+    for part in ["HTTPS_PROXY", "not read", "webpki-roots", "SSL_CERT_FILE"] {
         assert!(help.contains(part), "{part}: {help}");
     }
 }
