@@ -33,16 +33,18 @@ impl Server {
         groups: &[&str],
         upstreams: &[String],
     ) -> Result<Self, BoxError> {
-        let mut config = String::from("model_list:\n");
-        for group in groups {
-            for upstream in upstreams {
-                config += &format!(
-                    "- {{model_name: {group}, litellm_params: {{model: openai/some-model, \
-                    api_base: \"http://{upstream}/{group}/v1\", api_key: key}}}}\n"
-                );
-            }
-        }
-        config += "router_settings: {routing_strategy: least-busy}\n";
+        let entry = |group: &&str, upstream: &String| {
+            format!(
+                "- {{model_name: {group}, litellm_params: {{model: openai/some-model, \
+                api_base: \"http://{upstream}/{group}/v1\", api_key: key}}}}\n"
+            )
+        };
+        let of_group = |group| upstreams.iter().map(move |one| entry(group, one));
+        let entries: Vec<_> = groups.iter().flat_map(of_group).collect();
+        let config = format!(
+            "model_list:\n{}router_settings: {{routing_strategy: least-busy}}\n",
+            entries.concat()
+        );
         let file = directory.join("proxy.yaml");
         fs::write(&file, config)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-fleet-gateway"));
@@ -63,9 +65,12 @@ impl Server {
     }
 
     /// nginx, where it is installed.
-    pub(crate) fn nginx(directory: &Path, upstreams: &[String]) -> Result<Option<Self>, BoxError> {
+    pub(crate) async fn nginx(
+        directory: &Path,
+        upstreams: &[String],
+    ) -> Result<Option<Self>, BoxError> {
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let servers: String = upstreams.iter().map(|one| format!("server {one};")).collect();
+        let servers = upstreams.join("; server ");
         let path = |name: &str| directory.join(name).display().to_string();
         let config = format!(
             "daemon off; master_process off; worker_processes {WORKERS};
@@ -75,7 +80,7 @@ impl Server {
                 access_log off; tcp_nodelay on; keepalive_requests 1000000000;
                 client_body_temp_path {temporary}; proxy_temp_path {temporary};
                 fastcgi_temp_path {temporary}; uwsgi_temp_path {temporary}; scgi_temp_path {temporary};
-                upstream all {{ least_conn; {servers} keepalive 64; keepalive_requests 1000000000; }}
+                upstream all {{ least_conn; server {servers}; keepalive 64; keepalive_requests 1000000000; }}
                 server {{
                     listen {address};
                     location / {{
@@ -100,7 +105,7 @@ impl Server {
             if std::net::TcpStream::connect(address).is_ok() {
                 return Ok(Some(server));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err("nginx does not listen".into())
     }

@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::{
@@ -13,6 +13,7 @@ use http::{
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tower_fleet::BoxError;
 
 /// Connections to one server, each with one request at a time.
@@ -98,7 +99,7 @@ pub(crate) fn stream(to: SocketAddr, path: &str, model: &str) -> Result<Arrival,
     );
     let asked = Instant::now();
     socket.write_all((head + &body).as_bytes())?;
-    let (mut text, mut buffer) = (Vec::new(), [0; 64 * 1024]);
+    let (mut text, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     let (mut reads, mut first) = (0, None);
     while !text.ends_with(b"0\r\n\r\n") {
         let count = socket.read(&mut buffer)?;

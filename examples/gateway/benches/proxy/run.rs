@@ -79,7 +79,6 @@ impl Target {
     async fn round(&mut self, effort: Effort) -> Result<(), BoxError> {
         for (index, load) in LOADS.iter().enumerate() {
             let request = self.request(load.group);
-            // A pace is kept by many streams at once for as long as one takes.
             let before = self.server.cpu();
             let answers = self.clients.ask(&request, load.connections, effort.time).await?;
             let cpu = self.server.cpu().saturating_sub(before);
@@ -123,7 +122,7 @@ async fn measure(effort: Effort) -> Result<(), BoxError> {
         Target::new("hyper + fleet", Server::role("fleet", &upstreams)?).await?,
         Target::new("gateway", Server::gateway(directory, &GROUPS, &upstreams)?).await?,
     ];
-    match Server::nginx(directory, &upstreams)? {
+    match Server::nginx(directory, &upstreams).await? {
         Some(nginx) => targets.push(Target::new("nginx", nginx).await?),
         None => println!("nginx is not installed, so nothing is measured against it\n"),
     }
