@@ -28,7 +28,7 @@ const MORE_AUTHORITIES: &str = "SSL_CERT_FILE";
 
 /// A client that trusts the authorities Mozilla trusts, and those of the file that the environment names.
 pub(crate) fn client() -> Result<Client, BoxError> {
-    let mut authorities = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let mut authorities: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     if let Some(file) = env::var_os(MORE_AUTHORITIES).filter(|file| !file.is_empty()) {
         add(&mut authorities, file.as_ref())
             .map_err(|why| format!("{MORE_AUTHORITIES}: cannot use {}: {why}", file.display()))?;
