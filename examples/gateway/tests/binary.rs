@@ -155,7 +155,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
         entry("other", "b", &nowhere().await, ""),
-        entry("last", "c", &Upstream::fixed(200, &[], "{}").await.base, ""),
+        entry("last", "\"c\\nd\"", &Upstream::fixed(200, &[], "{}").await.base, ""),
         entry("stream", "d", &streaming.await.base, ""),
     ];
     let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
@@ -165,7 +165,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
 
     send(ask(&url, "m")).await;
     let expected = "INFO POST /v1/chat/completions m 200 0ms | \
-                    a 500 0ms -> b connect 0ms -> c 200 0ms | fallback to other, last";
+                    a 500 0ms -> b connect 0ms -> c\\nd 200 0ms | fallback to other, last";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
     send(ask(&url, "odd\\nname")).await;
