@@ -19,7 +19,7 @@ use crate::{
     body::{HandOver, KeptBody, ReplayBody},
     error::TimedOut,
     outcome::{FailureKind, Outcome},
-    trail::{Carried, Saved, Trail, outcome_of},
+    trail::{Saved, Trail, outcome_of},
 };
 
 pin_project! {
@@ -48,8 +48,8 @@ pub(super) struct Deadline {
 
 impl Deadline {
     /// The deadline of a request, where it has one.
-    pub(super) fn of(head: &http::request::Parts, now: Instant) -> Option<Self> {
-        let at = Carried::of(&head.extensions)?.trail.as_ref()?.deadline()?;
+    pub(super) fn of(trail: &Trail, now: Instant) -> Option<Self> {
+        let at = trail.deadline()?;
         Some(Self { sleep: Box::pin(sleep_until(at)), left: at.saturating_duration_since(now) })
     }
 }

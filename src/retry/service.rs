@@ -69,7 +69,8 @@ where
             if let Some(deadline) = deadline {
                 Carried::entry(&mut head.extensions).begin_trail(now).limit(deadline);
             }
-            let deadline = Deadline::of(&head, now);
+            let trail = Carried::of(&head.extensions).and_then(|carried| carried.trail.as_ref());
+            let deadline = trail.and_then(|trail| Deadline::of(trail, now));
             let body = ReplayBody::new(body, 0);
             return ResponseFuture::new(
                 service.call(Request::from_parts(head, body)),
@@ -96,7 +97,7 @@ where
             started: now,
             last: None,
         };
-        let deadline = Deadline::of(&head, now);
+        let deadline = Deadline::of(&again.trail, now);
         let future = again.service.call(Request::from_parts(head, body));
         ResponseFuture::new(future, Some(again), deadline)
     }
