@@ -14,7 +14,7 @@ use std::{
     error::Error,
     fmt, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     task::{Context, Poll},
 };
 
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use self::capture::{Capture, Cursor};
-use crate::BoxError;
+use crate::{BoxError, sync::Lock};
 
 /// A reader of a request body that further readers, made with [`share`](Self::share), can send again.
 ///
@@ -72,7 +72,7 @@ enum Reader {
     /// A body that was whole from the start, and needs no record.
     Whole { body: Bytes, sent: bool },
     /// The lock also makes the reader `Sync` over a body that isn't.
-    Captured { capture: Arc<Mutex<Capture>>, cursor: Cursor },
+    Captured { capture: Arc<Lock<Capture>>, cursor: Cursor },
 }
 
 impl ReplayBody {
@@ -103,7 +103,7 @@ impl ReplayBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self::captured(Arc::new(Mutex::new(Capture::new(body, limit))))
+        Self::captured(Arc::new(Lock::new(Capture::new(body, limit))))
     }
 
     /// Returns a body of no bytes and no trailers.
@@ -112,7 +112,7 @@ impl ReplayBody {
         Self { reader: Reader::Whole { body: Bytes::new(), sent: false } }
     }
 
-    fn captured(capture: Arc<Mutex<Capture>>) -> Self {
+    fn captured(capture: Arc<Lock<Capture>>) -> Self {
         Self { reader: Reader::Captured { capture, cursor: Cursor::default() } }
     }
 
@@ -155,8 +155,8 @@ impl ReplayBody {
 
 /// The inner body is polled and dropped under this lock. Poison means that it panicked; the record is as
 /// whole as before.
-fn lock(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
-    let mut capture = capture.lock().unwrap_or_else(PoisonError::into_inner);
+fn lock(capture: &Lock<Capture>) -> MutexGuard<'_, Capture> {
+    let mut capture = capture.lock();
     capture.settle();
     capture
 }

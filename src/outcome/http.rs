@@ -36,13 +36,16 @@ impl HttpClassify {
     }
 
     /// Judges an inference API: [`new`](Self::new), where 404 and 410 are [`NotFound`](FailureKind::NotFound) and 409 is
-    /// [`Overloaded`](FailureKind::Overloaded).
+    /// [`Overloaded`](FailureKind::Overloaded), and a redirection is [`Malformed`](FailureKind::Malformed).
     ///
     /// There a 404 means that the model is not deployed and a 410 that it was retired, which another deployment may
-    /// well have; a 409 is a lock conflict, worth another try (the OpenAI and Anthropic clients and LiteLLM retry it).
+    /// well have; a 409 is a lock conflict, worth another try (the OpenAI and Anthropic clients and LiteLLM retry it);
+    /// and no such API redirects, but what stands before it may: a login page, or a wrong scheme in the address.
     #[must_use]
     pub fn inference() -> Self {
-        Self::new()
+        let redirections = [301, 302, 303, 307, 308].into_iter().flat_map(StatusCode::from_u16);
+        redirections
+            .fold(Self::new(), |classify, status| classify.status(status, FailureKind::Malformed))
             .status(StatusCode::NOT_FOUND, FailureKind::NotFound)
             .status(StatusCode::GONE, FailureKind::NotFound)
             .status(StatusCode::CONFLICT, FailureKind::Overloaded)
@@ -129,6 +132,7 @@ mod tests {
             let expected = match status {
                 404 | 410 => Some(K::NotFound),
                 409 => Some(K::Overloaded),
+                301..=303 | 307 | 308 => Some(K::Malformed),
                 _ => expected,
             };
             assert_eq!(judge(&inference, status), expected, "{status} of an inference API");

@@ -6,11 +6,13 @@
 use std::{
     collections::VecDeque,
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::sync::Lock;
 
 #[cfg(test)]
 mod tests;
@@ -58,7 +60,7 @@ const SLOTS: u64 = 64;
 #[derive(Clone)]
 pub struct RetryBudget {
     terms: Terms,
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: Arc<Lock<Ledger>>,
 }
 
 impl RetryBudget {
@@ -141,9 +143,7 @@ impl RetryBudget {
 
     /// The ledger, locked and brought up to `now`.
     fn ledger_at(&self, now: Instant) -> MutexGuard<'_, Ledger> {
-        // Nothing done under the lock can leave the counts wrong half-way, so a poisoned lock says
-        // nothing about them.
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.ledger.lock();
         ledger.advance(self.terms.window, now);
         ledger
     }
