@@ -13,7 +13,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 pub(super) use self::member::Member;
-use self::member::Stage;
+use self::member::{InOrOut, Stage};
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -42,6 +42,8 @@ pub(crate) struct Pool {
     /// Members that are in.
     ready: usize,
     ramping: usize,
+    /// Members that are cooling and kept in.
+    kept_in: usize,
     next_serial: u64,
 }
 
@@ -85,6 +87,7 @@ impl Pool {
             serving: 0,
             ready: 0,
             ramping: 0,
+            kept_in: 0,
             next_serial: 0,
         }
     }
@@ -206,6 +209,7 @@ impl Pool {
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
+        self.kept_in = self.live().filter(|member| member.health == InOrOut::KeptIn).count();
         for index in 0..self.members.len() {
             self.place(index);
         }

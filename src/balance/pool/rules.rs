@@ -103,6 +103,8 @@ impl Pool {
                 (if stays { InOrOut::KeptIn } else { out }, None)
             }
         };
+        self.kept_in = self.kept_in + usize::from(health == InOrOut::KeptIn)
+            - usize::from(before == InOrOut::KeptIn);
         let member = &mut self.members[index];
         member.health = health;
         member.epoch = epoch;
@@ -145,6 +147,9 @@ impl Pool {
     }
 
     fn eject_one_kept_in(&mut self, now: Instant) {
+        if self.kept_in == 0 {
+            return;
+        }
         let kept = |member: &Member| member.is_live() && member.health == InOrOut::KeptIn;
         if let Some(index) = self.members.iter().position(kept) {
             self.refresh(index, now);
