@@ -117,3 +117,56 @@ async fn a_deployment_without_a_weight_weighs_one() {
     assert_eq!(fleet.failures("chat", 100).await, 0);
     assert!(servers.iter().all(|server| server.asked() > 20));
 }
+
+#[tokio::test]
+async fn cancelled_calls_are_no_longer_in_flight() {
+    // LiteLLM counts six cancelled calls for up to an hour.
+    let silent = Upstream::silent().await;
+    let fleet = File::new("routing_strategy: least-busy").group("chat", [&silent]).start();
+    {
+        let calls = join_all([(); 6].map(|()| fleet.ask("chat")));
+        let arrived = async {
+            while silent.asked() < 6 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(fleet.deployment(0).in_flight(), 6);
+        };
+        tokio::select! {
+            replies = calls => panic!("{replies:?}"),
+            () = arrived => {}
+        }
+        // The calls went with the select, and with them their places.
+    }
+    assert_eq!(fleet.deployment(0).in_flight(), 0);
+}
+
+#[tokio::test]
+async fn calls_that_finish_or_time_out_and_refusals_are_not_counted() {
+    // LiteLLM does not count them either.
+    let server = Upstream::status(200).await;
+    let fleet = File::new("").add("chat", &server.base(), "max_parallel_requests: 1").start();
+    let held = fleet.open("chat").await;
+    assert_eq!(fleet.deployment(0).in_flight(), 1);
+    let refused = fleet.ask("chat").await.result.unwrap_err();
+    assert_eq!(refused.as_refused().unwrap().reason(), RefusedReason::Full);
+    assert_eq!(fleet.deployment(0).in_flight(), 1, "a refusal takes no place");
+    held.into_body().collect().await.ok().unwrap();
+    assert_eq!(fleet.deployment(0).in_flight(), 0);
+
+    let silent = Upstream::silent().await;
+    let fleet = File::new("num_retries: 0").add("chat", &silent.base(), "timeout: 0.05").start();
+    assert!(fleet.ask("chat").await.result.unwrap_err().is_timeout());
+    assert_eq!(fleet.deployment(0).in_flight(), 0);
+}
+
+#[tokio::test]
+async fn arrivals_some_time_apart_spread_over_deployments() {
+    // LiteLLM spreads such arrivals too, about 20/20/20.
+    let servers = servers([200, 200, 200]).await;
+    let fleet = File::new("routing_strategy: least-busy").group("chat", &servers).start();
+    for _ in 0..60 {
+        assert_eq!(fleet.failures("chat", 1).await, 0);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert!(servers.iter().all(|server| server.asked() > 5));
+}
