@@ -1,6 +1,6 @@
 //! The one error type of every layer, flat however many layers stand on each other.
 
-use std::{error, fmt, time::Duration};
+use std::{borrow::Cow, error, fmt, time::Duration};
 
 use crate::{outcome::FailureKind, trail::GroupName};
 
@@ -22,6 +22,8 @@ pub enum Error {
     Refused(Refused),
     /// A time limit of this crate ran out.
     TimedOut(TimedOut),
+    /// The response was a success, but not what was asked for; none of it has reached the caller.
+    Malformed(Malformed),
 }
 
 impl Error {
@@ -64,6 +66,7 @@ impl fmt::Display for Error {
             Self::NotReady(_) => f.write_str("no deployment's service was ready"),
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
+            Self::Malformed(malformed) => malformed.fmt(f),
         }
     }
 }
@@ -72,7 +75,7 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Service(inner) | Self::NotReady(inner) => Some(&**inner),
-            Self::Refused(_) | Self::TimedOut(_) => None,
+            Self::Refused(_) | Self::TimedOut(_) | Self::Malformed(_) => None,
         }
     }
 }
@@ -88,6 +91,34 @@ impl From<TimedOut> for Error {
         Self::TimedOut(elapsed)
     }
 }
+
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+/// A successful response that is not what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    reason: Cow<'static, str>,
+}
+
+impl Malformed {
+    /// Such a response; `reason` says what was found and what was expected, and quotes no body.
+    #[must_use]
+    pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response is not what was asked for: {}", self.reason)
+    }
+}
+
+impl error::Error for Malformed {}
 
 /// A refusal: no deployment could take the request, so nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +145,10 @@ pub enum RefusedReason {
     Paused,
     /// The request's deadline had passed.
     Deadline,
+    /// The input is too long for every deployment.
+    ContextWindow,
+    /// No deployment can do what the request needs: its region, its endpoint, its images.
+    Unsupported,
 }
 
 impl Refused {
@@ -182,6 +217,12 @@ impl fmt::Display for Refused {
             }
             RefusedReason::Paused => write!(f, "every deployment{of}{name} is paused"),
             RefusedReason::Deadline => f.write_str("the deadline of the request has passed"),
+            RefusedReason::ContextWindow => {
+                write!(f, "the input is too long for every deployment{of}{name}")
+            }
+            RefusedReason::Unsupported => {
+                write!(f, "no deployment{of}{name} can do what the request needs")
+            }
         }?;
         if let Some(kind) = self.cause {
             write!(f, " ({kind})")?;

@@ -104,5 +104,5 @@ pub mod upstream;
 pub use self::{
     deployment::Deployment,
     error::{BoxError, Error},
-    trail::{Attempt, Captured, Demand, Fallbacks, GroupName, Served, Trail},
+    trail::{Attempt, Captured, Demand, Fallbacks, GroupName, Overrides, Served, Trail},
 };

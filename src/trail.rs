@@ -12,20 +12,22 @@ use tokio::time::Instant;
 use crate::{
     Error,
     body::NotReplayable,
-    deployment::{Admission, Deployment},
-    outcome::{Classify, Outcome},
+    deployment::{Admission, Deployment, Usage},
+    outcome::{Classify, Kinds, Outcome},
     sync::Lock,
 };
 
 mod captured;
 mod demand;
 mod group_name;
+mod overrides;
 mod saved;
 mod steps;
 
 pub use self::captured::Captured;
 pub use self::demand::Demand;
 pub use self::group_name::GroupName;
+pub use self::overrides::Overrides;
 pub(crate) use self::saved::{Saved, SavedHead};
 use self::steps::Steps;
 
@@ -38,13 +40,35 @@ pub(crate) struct Carried {
     pub(crate) attempt: Option<Attempt>,
     pub(crate) fallbacks: Option<Fallbacks>,
     pub(crate) captured: Option<Captured>,
-    /// Where in the body the name of the model stands.
+    /// What the body asks for, and where in it.
     #[cfg(feature = "llm")]
-    pub(crate) model_at: Option<std::ops::Range<usize>>,
+    pub(crate) inspected: Option<Arc<crate::llm::Inspected>>,
     /// The head as the nearest fallback above has copied it.
     pub(crate) saved: Option<SavedHead>,
-    /// A layer above can still send the request elsewhere.
-    pub(crate) elsewhere: bool,
+    /// What the request asks of layers in place of what their policies say.
+    pub(crate) overrides: Option<Arc<Overrides>>,
+    pub(crate) elsewhere: Elsewhere,
+}
+
+/// Where a layer above can still send a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// The failures on which it goes somewhere else.
+    pub(crate) on: Kinds,
+    /// Those among them that have a list of groups to themselves.
+    pub(crate) listed: Kinds,
+}
+
+impl Elsewhere {
+    /// Whatever the failure is.
+    pub(crate) const ALWAYS: Self = Self { on: Kinds::ALL, listed: Kinds::ALL };
+}
+
+impl std::ops::BitOrAssign for Elsewhere {
+    fn bitor_assign(&mut self, more: Self) {
+        self.on |= more.on;
+        self.listed |= more.listed;
+    }
 }
 
 impl Carried {
@@ -213,8 +237,19 @@ pub struct Step {
     started: Instant,
     took: Option<Duration>,
     outcome: Option<Outcome>,
+    spent: Option<Spent>,
     /// Another deployment, not tried yet, stood ready when this one was picked.
     spare: bool,
+}
+
+/// What the answer of an attempt took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Spent {
+    /// The tokens.
+    pub usage: Usage,
+    /// What they cost, in US dollars, where the price is known.
+    pub cost: Option<f64>,
 }
 
 impl Step {
@@ -246,6 +281,12 @@ impl Step {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// What its answer took, once that is known: at the end of the body.
+    #[must_use]
+    pub fn spent(&self) -> Option<&Spent> {
+        self.spent.as_ref()
     }
 }
 
@@ -319,7 +360,8 @@ impl Trail {
         started: Instant,
         spare: bool,
     ) -> usize {
-        let step = Step { deployment, group, started, took: None, outcome: None, spare };
+        let step =
+            Step { deployment, group, started, took: None, outcome: None, spent: None, spare };
         self.0.state.lock().steps.push(step)
     }
 
@@ -334,6 +376,17 @@ impl Trail {
     pub(crate) fn judged(&self, index: usize, outcome: Outcome) {
         if let Some(step) = self.0.state.lock().steps.get_mut(index) {
             step.outcome = Some(outcome);
+        }
+    }
+
+    /// Says what the answer of the attempt at `index` took.
+    #[cfg_attr(
+        not(feature = "llm"),
+        expect(dead_code, reason = "only answers of models are counted")
+    )]
+    pub(crate) fn spent(&self, index: usize, spent: Spent) {
+        if let Some(step) = self.0.state.lock().steps.get_mut(index) {
+            step.spent = Some(spent);
         }
     }
 

@@ -152,7 +152,8 @@ where
         now: picked,
         tried,
         strict,
-        elsewhere: carried.is_some_and(|carried| carried.elsewhere),
+        elsewhere: carried
+            .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
     };
     let leased = group.pick(&wish);

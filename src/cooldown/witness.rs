@@ -8,7 +8,7 @@ use crate::{
     body::{End, OnEnd},
     deployment::{Admission, Deployment, Probe},
     outcome::{Classify, Failure, FailureKind, Outcome},
-    trail::Trail,
+    trail::{Answered, Trail},
 };
 
 /// Reports how one request ended, exactly once: at its head, its error, the end of its body, or when it is dropped.
@@ -53,7 +53,9 @@ impl Witness {
     pub(super) fn head(&mut self, head: &Parts) -> Option<Outcome> {
         let case = self.case.as_mut()?;
         case.answered = true;
-        let outcome = case.policy.classify.head(head)?;
+        // What a layer below has found out of the body goes before what the head says.
+        let found = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
+        let outcome = found.or_else(|| case.policy.classify.head(head))?;
         self.report(|_| outcome);
         Some(outcome)
     }

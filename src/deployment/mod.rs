@@ -18,11 +18,16 @@ use std::{
 };
 
 pub(crate) mod health;
+mod price;
+mod usage;
 
 pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
+pub use self::price::Price;
+pub use self::usage::{Usage, UsageTotals};
+use crate::sync::Lock;
 
 /// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
 ///
@@ -38,8 +43,21 @@ struct Inner {
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
     timeout: Option<Duration>,
+    stream_timeout: Option<Duration>,
+    retries: Option<u32>,
     model: Option<Arc<str>>,
+    serves: Serves,
+    price: Option<Arc<Price>>,
     vitals: Arc<Vitals>,
+}
+
+/// Which requests it can serve; what is unset is not restricted.
+#[derive(Clone, Debug, Default)]
+struct Serves {
+    max_input_tokens: Option<u64>,
+    region: Option<Arc<str>>,
+    endpoints: Option<Arc<[Arc<str>]>>,
+    images: Option<bool>,
 }
 
 #[derive(Default)]
@@ -48,6 +66,7 @@ struct Vitals {
     /// How many of the picks are over: with them two counts that only grow make three.
     ended: AtomicU64,
     health: Health,
+    usage: Lock<UsageTotals>,
 }
 
 impl Deployment {
@@ -61,7 +80,11 @@ impl Deployment {
             order: None,
             max_parallel_requests: None,
             timeout: None,
+            stream_timeout: None,
+            retries: None,
             model: None,
+            serves: Serves::default(),
+            price: None,
             vitals: Arc::default(),
         }))
     }
@@ -96,6 +119,58 @@ impl Deployment {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.0).timeout = Some(timeout);
+        self
+    }
+
+    /// The same, where the response is wanted as a stream. As [`timeout`](Self::timeout) where unset.
+    #[must_use]
+    pub fn stream_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.0).stream_timeout = Some(timeout);
+        self
+    }
+
+    /// How many retries a request may have that fails here, instead of what
+    /// [`RetryPolicy`](crate::retry::RetryPolicy) says. Unset by default.
+    #[must_use]
+    pub fn retries(mut self, count: u32) -> Self {
+        Arc::make_mut(&mut self.0).retries = Some(count);
+        self
+    }
+
+    /// The longest input it takes, in tokens: a longer one goes to another. Unset by default.
+    #[must_use]
+    pub fn max_input_tokens(mut self, tokens: u64) -> Self {
+        Arc::make_mut(&mut self.0).serves.max_input_tokens = Some(tokens);
+        self
+    }
+
+    /// The region it is in: it gets no request that must stay in [another](crate::Demand::region). Unset by default, and
+    /// then it gets none that must stay anywhere.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).serves.region = Some(region.into());
+        self
+    }
+
+    /// The [endpoints](crate::Demand::endpoint) it has; it gets no request for another. Unset by default: all.
+    #[must_use]
+    pub fn endpoints<E: Into<Arc<str>>>(mut self, paths: impl IntoIterator<Item = E>) -> Self {
+        let paths = paths.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.0).serves.endpoints = Some(paths);
+        self
+    }
+
+    /// Whether it takes [images](crate::Demand::images). Unset by default, and then it may get some.
+    #[must_use]
+    pub fn images(mut self, takes: bool) -> Self {
+        Arc::make_mut(&mut self.0).serves.images = Some(takes);
+        self
+    }
+
+    /// What its tokens cost. Unset by default: unknown.
+    #[must_use]
+    pub fn price(mut self, price: Price) -> Self {
+        Arc::make_mut(&mut self.0).price = Some(Arc::new(price));
         self
     }
 
@@ -144,6 +219,54 @@ impl Deployment {
         self.0.timeout
     }
 
+    /// Its [time limit for streams](Self::stream_timeout).
+    #[must_use]
+    pub fn get_stream_timeout(&self) -> Option<Duration> {
+        self.0.stream_timeout
+    }
+
+    /// Its [number of retries](Self::retries).
+    #[must_use]
+    pub fn get_retries(&self) -> Option<u32> {
+        self.0.retries
+    }
+
+    /// The [longest input](Self::max_input_tokens) it takes.
+    #[must_use]
+    pub fn get_max_input_tokens(&self) -> Option<u64> {
+        self.0.serves.max_input_tokens
+    }
+
+    /// Its [region](Self::region).
+    #[must_use]
+    pub fn get_region(&self) -> Option<&str> {
+        self.0.serves.region.as_deref()
+    }
+
+    /// The [endpoints](Self::endpoints) it has.
+    #[must_use]
+    pub fn get_endpoints(&self) -> Option<&[Arc<str>]> {
+        self.0.serves.endpoints.as_deref()
+    }
+
+    /// Whether it takes [images](Self::images).
+    #[must_use]
+    pub fn get_images(&self) -> Option<bool> {
+        self.0.serves.images
+    }
+
+    /// What its tokens [cost](Self::price).
+    #[must_use]
+    pub fn get_price(&self) -> Option<&Price> {
+        self.0.price.as_deref()
+    }
+
+    /// The tokens its answers took so far, and what they cost.
+    #[must_use]
+    pub fn usage(&self) -> UsageTotals {
+        *self.0.vitals.usage.lock()
+    }
+
     /// The [name of its model](Self::model).
     #[must_use]
     pub fn get_model(&self) -> Option<&str> {
@@ -175,6 +298,17 @@ impl Deployment {
     /// Equal for handles with the same vitals, different for all others that live at the same time.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0.vitals).addr()
+    }
+
+    /// Enters what an answer took, and returns what it cost, where that is known.
+    #[cfg_attr(
+        not(feature = "llm"),
+        expect(dead_code, reason = "only answers of models are counted")
+    )]
+    pub(crate) fn used(&self, usage: &Usage) -> Option<f64> {
+        let cost = self.0.price.as_ref().map(|price| price.cost(usage));
+        self.0.vitals.usage.lock().add(usage, cost);
+        cost
     }
 
     pub(crate) fn occupy(&self) {

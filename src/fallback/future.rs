@@ -16,8 +16,8 @@ use crate::{
     BoxError, Error,
     body::{HandOver, KeptBody, ReplayBody},
     error::RefusedReason,
-    outcome::{Failure, FailureKind, Outcome},
-    trail::{Carried, Fallbacks, GroupName, Saved, Trail, outcome_of},
+    outcome::{Failure, Outcome},
+    trail::{Carried, Elsewhere, Fallbacks, GroupName, Saved, Trail, outcome_of},
 };
 
 pin_project! {
@@ -88,7 +88,7 @@ impl Walk {
 
     /// The group to try after the current one failed so; the walk is then there.
     fn next(&mut self, failure: &Failure) -> Option<GroupName> {
-        if self.count >= self.plan.max || !self.plan.falls_back(failure) {
+        if self.count >= self.plan.max || !self.plan.falls_back(failure.kind()) {
             return None;
         }
         if self.listed {
@@ -112,17 +112,33 @@ impl Walk {
         self.plan.max > 0 && (listed || !self.pending.is_empty())
     }
 
-    /// Whether another group is left, should the current one fail like most.
-    pub(super) fn has_more(&self) -> bool {
-        let listed =
-            self.listed.then(|| self.plan.targets(self.current.as_ref(), FailureKind::Server));
-        let listed = listed.unwrap_or_default();
+    /// On which failures of the current group another one is left.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        let mut elsewhere = Elsewhere::default();
+        if self.count >= self.plan.max {
+            return elsewhere;
+        }
         let current = self.current.as_ref().map(|name| self.plan.group_of(name));
-        let is_new = |name| {
+        let is_new = |name: &GroupName| {
             let group = self.plan.group_of(name);
             current != Some(group) && !self.tried.contains(group)
         };
-        self.count < self.plan.max && self.pending.iter().chain(listed).any(is_new)
+        let pending = self.pending.iter().any(is_new);
+        let leads = |targets: &[GroupName]| pending || targets.iter().any(is_new);
+        let group = self.current.as_ref();
+        if pending || self.listed && leads(self.plan.targets_of_any(group)) {
+            elsewhere.on = self.plan.falls_back_on();
+        }
+        for kind in self.plan.kinds_with_lists().filter(|_| self.listed) {
+            let Some(own) = self.plan.targets_of(group, kind) else { continue };
+            if leads(own) && self.plan.falls_back(kind) {
+                elsewhere.on.insert(kind);
+                elsewhere.listed.insert(kind);
+            } else {
+                elsewhere.on.remove(kind);
+            }
+        }
+        elsewhere
     }
 }
 
@@ -198,7 +214,7 @@ impl<S, R: Body> Onward<S, R> {
             self.trail.push_group(group.clone());
             carried.group = Some(group);
             // What the copy says of elsewhere is what a layer above has said.
-            carried.elsewhere |= self.walk.has_more();
+            carried.elsewhere |= self.walk.elsewhere();
         }
         carried.saved = Some(self.saved.share());
         request

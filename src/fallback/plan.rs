@@ -2,7 +2,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{
     body::ReplayBody,
-    outcome::{Classify, Failure, FailureKind, HttpClassify},
+    outcome::{Classify, FailureKind, HttpClassify, Kinds},
     trail::GroupName,
 };
 
@@ -22,6 +22,8 @@ pub struct FallbackPlan {
     pub(super) classify: Arc<dyn Classify>,
     lists: HashMap<GroupName, Vec<GroupName>>,
     by_kind: HashMap<(FailureKind, GroupName), Vec<GroupName>>,
+    /// The kinds in `by_kind`, each once.
+    listed_kinds: Vec<FailureKind>,
     otherwise: Vec<GroupName>,
     aliases: HashMap<GroupName, GroupName>,
     pub(super) max: usize,
@@ -43,6 +45,7 @@ impl FallbackPlan {
             classify: Arc::new(HttpClassify::new()),
             lists: HashMap::new(),
             by_kind: HashMap::new(),
+            listed_kinds: Vec::new(),
             otherwise: Vec::new(),
             aliases: HashMap::new(),
             max: 5,
@@ -72,6 +75,9 @@ impl FallbackPlan {
         targets: impl IntoIterator<Item = G>,
     ) -> Self {
         self.by_kind.insert((kind, group.into()), targets.into_iter().map(Into::into).collect());
+        if !self.listed_kinds.contains(&kind) {
+            self.listed_kinds.push(kind);
+        }
         self
     }
 
@@ -123,26 +129,50 @@ impl FallbackPlan {
     }
 
     /// Whether a failure of this kind is tried in another group.
-    pub(super) fn falls_back(&self, failure: &Failure) -> bool {
-        match failure.kind() {
-            FailureKind::BadRequest => self.on_bad_request,
-            FailureKind::Cancelled | FailureKind::Truncated => false,
-            _ => true,
+    pub(super) fn falls_back(&self, kind: FailureKind) -> bool {
+        self.falls_back_on().contains(kind)
+    }
+
+    /// The failures on which another group is tried. Nothing has reached the caller then, even of a truncated response.
+    pub(super) fn falls_back_on(&self) -> Kinds {
+        let mut kinds = Kinds::ALL;
+        kinds.remove(FailureKind::Cancelled);
+        if !self.on_bad_request {
+            kinds.remove(FailureKind::BadRequest);
         }
+        kinds
+    }
+
+    /// The kinds for which any group has a list of its own.
+    pub(super) fn kinds_with_lists(&self) -> impl Iterator<Item = FailureKind> {
+        self.listed_kinds.iter().copied()
     }
 
     /// Whether any failure leads anywhere from `group`.
     pub(super) fn has_lists_for(&self, group: Option<&GroupName>) -> bool {
         let of_kind =
             || self.names(group).any(|name| self.by_kind.keys().any(|(_, of)| of == name));
-        !self.targets(group, FailureKind::Server).is_empty() || of_kind()
+        !self.targets_of_any(group).is_empty() || of_kind()
     }
 
     /// The groups that stand in for `group` on a failure of this kind.
     pub(super) fn targets(&self, group: Option<&GroupName>, kind: FailureKind) -> &[GroupName] {
-        let of_kind = || self.names(group).find_map(|name| self.by_kind.get(&(kind, name.clone())));
-        let of_any = || self.names(group).find_map(|name| self.lists.get(name));
-        of_kind().or_else(of_any).unwrap_or(&self.otherwise)
+        self.targets_of(group, kind).unwrap_or_else(|| self.targets_of_any(group))
+    }
+
+    /// Those that stand in on failures of this kind alone.
+    pub(super) fn targets_of(
+        &self,
+        group: Option<&GroupName>,
+        kind: FailureKind,
+    ) -> Option<&[GroupName]> {
+        let own = self.names(group).find_map(|name| self.by_kind.get(&(kind, name.clone())));
+        own.map(Vec::as_slice)
+    }
+
+    /// Those that stand in on failures that have no list to themselves.
+    pub(super) fn targets_of_any(&self, group: Option<&GroupName>) -> &[GroupName] {
+        self.names(group).find_map(|name| self.lists.get(name)).unwrap_or(&self.otherwise)
     }
 
     /// The names under which a group may have lists: as it was asked for, then its own.

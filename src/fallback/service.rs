@@ -73,7 +73,7 @@ where
             return ResponseFuture::once(service.call(Request::from_parts(head, body)));
         }
         let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
-        carried.elsewhere |= walk.has_more();
+        carried.elsewhere |= walk.elsewhere();
         carried.saved = Some(saved.share());
         let kept = body.share();
         let future = service.call(Request::from_parts(head, body));

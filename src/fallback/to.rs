@@ -18,7 +18,7 @@ use crate::{
     BoxError, Error,
     body::{HandOver, KeptBody, ReplayBody},
     outcome::Outcome,
-    trail::{Carried, Saved, Trail, outcome_of},
+    trail::{Carried, Elsewhere, Saved, Trail, outcome_of},
 };
 
 /// Applies [`FallbackTo`].
@@ -103,7 +103,7 @@ where
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.plan.replay_limit);
         let (saved, trail, carried) = Saved::with_trail(&mut head, false, Instant::now());
-        carried.elsewhere = true;
+        carried.elsewhere = Elsewhere::ALWAYS;
         carried.saved = Some(saved.share());
         let second = Second {
             service: self.second.clone(),
@@ -170,7 +170,8 @@ impl<F, R: Body> Second<F, R> {
     ) -> Option<Result<Response<KeptBody<R>>, Error>> {
         let result = result.map(Response::into_parts);
         let outcome = outcome_of(&*self.plan.classify, &result);
-        let failed = matches!(outcome, Outcome::Failure(failure) if self.plan.falls_back(&failure));
+        let failed =
+            matches!(outcome, Outcome::Failure(failure) if self.plan.falls_back(failure.kind()));
         if failed && let Err(reason) = self.body.replayable() {
             self.trail.set_not_replayed(reason);
         } else if failed {

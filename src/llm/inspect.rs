@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::peek::peek;
+use super::{Endpoint, Inspected, peek::peek};
 use crate::{
     BoxError, Error,
     body::ReplayBody,
@@ -184,7 +185,12 @@ impl<S> Reading<S> {
         let peeked = peek(&body)?;
         let carried = Carried::entry(&mut head.extensions);
         carried.group.get_or_insert_with(|| GroupName::new(peeked.model));
-        carried.model_at = Some(peeked.model_at);
+        carried.inspected = Some(Arc::new(Inspected {
+            endpoint: Endpoint::of_path(head.uri.path()),
+            stream: peeked.stream,
+            usage_wanted: false,
+            model_at: peeked.model_at,
+        }));
         if carried.demand.is_none() {
             carried.demand = Some(Demand { stream: peeked.stream, ..Demand::default() }.into());
         }

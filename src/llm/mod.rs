@@ -31,11 +31,15 @@
 //! # }
 //! ```
 
+mod endpoint;
 mod inspect;
+mod inspected;
 mod peek;
 mod rewrite;
 mod rewritten;
 
+pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
+pub(crate) use self::inspected::Inspected;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;

@@ -51,7 +51,9 @@ where
             return self.inner.call(request.map(RewrittenBody::unchanged));
         };
         let model = carried.attempt.as_ref().and_then(|attempt| attempt.deployment.get_model());
-        let (Some(model), Some(at)) = (model, carried.model_at.clone()) else {
+        let (Some(model), Some(at)) =
+            (model, carried.inspected.as_ref().map(|it| it.model_at.clone()))
+        else {
             return self.inner.call(request.map(RewrittenBody::unchanged));
         };
         let filled = carried.captured.as_ref().filter(|_| model.contains('*'));

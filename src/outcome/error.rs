@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
 use super::{Failure, FailureKind};
-use crate::Error;
+use crate::{Error, error::RefusedReason};
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +15,8 @@ impl Failure {
     /// | error | kind | [sent](super::Sent) |
     /// |---|---|---|
     /// | [`Error::Refused`](crate::Error::Refused) | [`Refused`](FailureKind::Refused) | no |
+    /// | the same because the [input is too long](RefusedReason::ContextWindow) | [`ContextWindow`](FailureKind::ContextWindow) | no |
+    /// | [`Error::Malformed`](crate::Error::Malformed) | [`Malformed`](FailureKind::Malformed) | maybe |
     /// | [`Error::NotReady`](crate::Error::NotReady) | [`Connect`](FailureKind::Connect) | no |
     /// | [`Error::TimedOut`](crate::Error::TimedOut) at the request's deadline | [`Cancelled`](FailureKind::Cancelled) | maybe |
     /// | [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
@@ -54,7 +56,12 @@ fn source<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError +
 fn judge(error: &(dyn StdError + 'static)) -> Option<Failure> {
     if let Some(error) = error.downcast_ref::<Error>() {
         return match error {
-            Error::Refused(_) => Some(Failure::new(FailureKind::Refused).not_sent()),
+            Error::Refused(refused) => {
+                let too_long = refused.reason() == RefusedReason::ContextWindow;
+                let kind = if too_long { FailureKind::ContextWindow } else { FailureKind::Refused };
+                Some(Failure::new(kind).not_sent())
+            }
+            Error::Malformed(_) => Some(Failure::new(FailureKind::Malformed)),
             Error::NotReady(_) => Some(Failure::new(FailureKind::Connect).not_sent()),
             Error::TimedOut(elapsed) if elapsed.is_deadline() => {
                 Some(Failure::new(FailureKind::Cancelled))

@@ -51,12 +51,14 @@ mod error;
 mod failure;
 mod grpc;
 mod http;
+mod kinds;
 mod retry_after;
 
 pub use self::classify::Classify;
 pub use self::failure::{Cools, Failure, FailureKind, Sent};
 pub use self::grpc::GrpcClassify;
 pub use self::http::HttpClassify;
+pub(crate) use self::kinds::Kinds;
 pub use self::retry_after::{RetryAfterLimits, retry_after};
 
 /// How an attempt ended.

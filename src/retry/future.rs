@@ -122,7 +122,7 @@ impl<S, R: Body> Again<S, R> {
             body: &self.body,
             trail: &self.trail,
             spare: self.trail.has_spare_since(self.before),
-            elsewhere: self.saved.has_elsewhere(),
+            elsewhere: self.saved.elsewhere().on.contains(failure.kind()),
             retries: self.retries,
         };
         match self.policy.next(&case, Instant::now()) {

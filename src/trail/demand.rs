@@ -6,10 +6,16 @@ use super::Carried;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Demand {
-    /// Estimated input and output tokens together.
-    pub tokens: Option<u64>,
+    /// Estimated tokens of the input.
+    pub input_tokens: Option<u64>,
+    /// The most tokens the output may have, where the request says.
+    pub output_tokens: Option<u64>,
     /// Whether the response is wanted as a stream.
     pub stream: bool,
+    /// The path of the API that the request is for, such as `/chat/completions`, without a version before it.
+    pub endpoint: Option<Arc<str>>,
+    /// Whether there are images in the input.
+    pub images: bool,
     /// Tags a deployment is to match.
     pub tags: Vec<Arc<str>>,
     /// The region the request must stay in.

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use http::{Request, request::Parts};
 use tokio::time::Instant;
 
-use super::{Carried, Trail};
+use super::{Carried, Elsewhere, Trail};
 use crate::body::ReplayBody;
 
 /// A copy of a request's head that layers share.
@@ -44,8 +44,8 @@ impl Saved {
         &self.head.0
     }
 
-    /// Whether a layer above can still send the request elsewhere.
-    pub(crate) fn has_elsewhere(&self) -> bool {
+    /// Where a layer above can still send the request.
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
         self.carried.elsewhere
     }
 

@@ -89,7 +89,7 @@ async fn a_body_that_announces_more_than_the_limit_is_not_even_begun() {
 async fn a_group_and_a_demand_that_are_there_already_stay() {
     let mut request = post(Full::new(Bytes::from(CHAT)));
     GroupName::new("chosen").set(&mut request);
-    Demand { tokens: Some(7), ..Demand::default() }.set(&mut request);
+    Demand { input_tokens: Some(7), ..Demand::default() }.set(&mut request);
     let passed = inspect(InspectLayer::new(), request).await.unwrap();
     assert_eq!(passed, (Some("chosen".into()), Some(false), Bytes::from(CHAT)));
 }
