@@ -101,7 +101,7 @@ impl<'a> Entry<'a> {
     /// From a table of ranges, lowest first; a rate that a range does not give is that of its input or output.
     fn tiered_pricing(&mut self) -> Result<Vec<PriceTier>, Odd> {
         const KEY: &str = "tiered_pricing";
-        const TABLE: &str = "expected a list of objects, each with a `range` of two numbers";
+        const TABLE: &str = "expected a list of objects, each with a `range` of whole numbers";
         let rows = match self.members.get(KEY) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(rows)) => rows,
@@ -109,10 +109,11 @@ impl<'a> Entry<'a> {
         };
         let mut tiers = Vec::with_capacity(rows.len());
         for row in rows {
-            let Some(range) = row.get("range").and_then(|range| range.get(0)) else {
+            // Searches have tables by other things than tokens.
+            let Some(range) = row.get("range") else { return Ok(Vec::new()) };
+            let Some(above) = range.get(0).and_then(whole) else {
                 return Err(self.odd(KEY, TABLE));
             };
-            let Some(above) = whole(range) else { return Err(self.odd(KEY, TABLE)) };
             let mut rate = |key| row.get(key).map_or(Ok(None), |value| self.number(KEY, value));
             let (input, output) = (rate(INPUT)?, rate(OUTPUT)?);
             tiers.push(PriceTier {

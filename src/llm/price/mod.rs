@@ -146,13 +146,9 @@ impl ListedModel {
     /// Some providers stand in the file under several names (`vertex_ai-anthropic_models`, `bedrock_converse`,
     /// `text-completion-openai`).
     fn is_of(&self, provider: &str) -> bool {
-        let listed = self.provider.as_deref();
-        listed.is_none_or(|listed| {
-            let of_a_kind = match listed.strip_prefix(provider) {
-                Some(rest) => rest.is_empty() || rest.starts_with(['-', '_']),
-                None => listed.strip_suffix(provider).is_some_and(|rest| rest.ends_with('-')),
-            };
-            of_a_kind && !(provider == "azure" && listed == "azure_ai")
+        self.provider.as_deref().is_none_or(|listed| match listed.strip_prefix(provider) {
+            Some(rest) => rest.is_empty() || rest.starts_with(['-', '_']),
+            None => listed.strip_suffix(provider).is_some_and(|rest| rest.ends_with('-')),
         })
     }
 }
