@@ -25,7 +25,7 @@ pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
-pub use self::price::Price;
+pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 use crate::sync::Lock;
 
