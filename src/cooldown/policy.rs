@@ -228,7 +228,7 @@ impl Judge for CooldownPolicy {
         let guilty = match failure.cools() {
             // A caller that goes away says nothing, unless nobody waits for this deployment any more.
             _ if self.off => false,
-            Cools::Never if kind == FailureKind::Cancelled => {
+            Cools::Never if failure.is_callers() => {
                 record.answered() == 0 && record.cancellations() >= self.minimum
             }
             Cools::Never => false,

@@ -122,7 +122,7 @@ pub struct Totals {
     pub succeeded: u64,
     /// Attempts that failed, whatever the kind.
     pub failed: u64,
-    /// Attempts whose caller went away.
+    /// Attempts whose caller went away, or had set a time limit that ran out.
     pub cancelled: u64,
     /// How often it was set aside.
     pub ejections: u64,

@@ -148,7 +148,7 @@ impl State {
         let stale = admission.epoch != self.epoch;
         match outcome {
             Outcome::Success if !stale => self.succeeded(judge, admission, now),
-            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
+            Outcome::Failure(failure) if failure.is_callers() => {
                 !stale && self.cancelled(judge, failure, now)
             }
             Outcome::Failure(failure) => {
@@ -189,7 +189,7 @@ impl State {
         let Totals { succeeded, failed, cancelled, .. } = &mut self.totals;
         *match outcome {
             Outcome::Success => succeeded,
-            Outcome::Failure(one) if one.kind() == FailureKind::Cancelled => cancelled,
+            Outcome::Failure(one) if one.is_callers() => cancelled,
             Outcome::Failure(_) => failed,
             Outcome::Ignored => return,
         } += 1;
