@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Deployment;
 use crate::{
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Cools, Failure, FailureKind, Outcome},
     sync::Lock,
 };
 
@@ -32,6 +32,11 @@ pub(crate) trait Judge: Send + Sync {
 
     /// What a probe that failed so leads to; none where such a failure says nothing of the deployment.
     fn probe_failed(&self, failure: &Failure, level: u32) -> Option<Sentence>;
+
+    /// Whether `failure` makes a run of failures longer.
+    fn is_one_in_a_row(&self, failure: &Failure) -> bool {
+        failure.cools() != Cools::Never
+    }
 
     /// How far back the record reaches.
     fn window(&self) -> Duration;
