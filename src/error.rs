@@ -240,24 +240,45 @@ impl error::Error for Refused {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     after: Duration,
-    deadline: bool,
+    whose: Whose,
+}
+
+/// Whose limit it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The deployment's or the layer's.
+    Attempt,
+    Caller,
+    Deadline,
 }
 
 impl TimedOut {
     pub(crate) const fn new(after: Duration) -> Self {
-        Self { after, deadline: false }
+        Self { after, whose: Whose::Attempt }
+    }
+
+    /// The limit was what the request asked for each of its attempts.
+    pub(crate) const fn at_callers(after: Duration) -> Self {
+        Self { after, whose: Whose::Caller }
     }
 
     /// The limit was what the request as a whole had left.
     pub(crate) const fn at_deadline(after: Duration) -> Self {
-        Self { after, deadline: true }
+        Self { after, whose: Whose::Deadline }
     }
 
     /// Whether it was the deadline of the request as a whole: that says nothing of the deployment, which may have had
     /// little time.
     #[must_use]
     pub const fn is_deadline(&self) -> bool {
-        self.deadline
+        matches!(self.whose, Whose::Deadline)
+    }
+
+    /// Whether it was a limit that the request asked for ([`Overrides`](crate::Overrides)), shorter than it would have
+    /// had otherwise: that says nothing of the deployment either, but another one may be quicker.
+    #[must_use]
+    pub const fn is_callers(&self) -> bool {
+        matches!(self.whose, Whose::Caller)
     }
 
     /// How long was waited.

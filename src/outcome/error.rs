@@ -19,7 +19,8 @@ impl Failure {
     /// | [`Error::Malformed`](crate::Error::Malformed) | [`Malformed`](FailureKind::Malformed) | maybe |
     /// | [`Error::NotReady`](crate::Error::NotReady) | [`Connect`](FailureKind::Connect) | no |
     /// | [`Error::TimedOut`](crate::Error::TimedOut) at the request's deadline | [`Cancelled`](FailureKind::Cancelled) | maybe |
-    /// | [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
+    /// | the same after a [limit of the caller's](crate::error::TimedOut::is_callers) | [`Timeout`](FailureKind::Timeout), [blameless](Self::blameless) | maybe |
+    /// | any other [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
     /// | [`ConnectionRefused`](ErrorKind::ConnectionRefused), [`AddrNotAvailable`](ErrorKind::AddrNotAvailable), [`AddrInUse`](ErrorKind::AddrInUse) | [`Connect`](FailureKind::Connect) | no |
     /// | anything else | [`Connect`](FailureKind::Connect) | maybe |
     ///
@@ -66,7 +67,10 @@ fn judge(error: &(dyn StdError + 'static)) -> Option<Failure> {
             Error::TimedOut(elapsed) if elapsed.is_deadline() => {
                 Some(Failure::new(FailureKind::Cancelled))
             }
-            Error::TimedOut(_) => Some(Failure::new(FailureKind::Timeout)),
+            Error::TimedOut(elapsed) => {
+                let timeout = Failure::new(FailureKind::Timeout);
+                Some(if elapsed.is_callers() { timeout.blameless() } else { timeout })
+            }
             Error::Service(_) => None,
         };
     }
