@@ -34,12 +34,15 @@
 mod endpoint;
 mod inspect;
 mod inspected;
+mod meaning;
 mod peek;
 mod rewrite;
 mod rewritten;
+mod verify;
 
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub(crate) use self::inspected::Inspected;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
+pub use self::verify::{Verify, VerifyFuture, VerifyLayer};

@@ -1,5 +1,7 @@
 //! A time limit for each attempt, until its response head.
 //!
+//! Over an `llm::Verify`, which holds the head back until it has seen how the body begins, that is until the first chunk.
+//!
 //! Under a [balance](crate::balance) the deployment's own [`timeout`](crate::Deployment::timeout) goes before the
 //! layer's, and neither lasts beyond the deadline of the request as a whole ([`Trail::limit`](crate::Trail::limit)). An
 //! attempt that runs out ends in [`Error::TimedOut`], which counts against the deployment (unless it was the request's
