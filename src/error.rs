@@ -24,6 +24,8 @@ pub enum Error {
     TimedOut(TimedOut),
     /// The response was a success, but not what was asked for; none of it has reached the caller.
     Malformed(Malformed),
+    /// The body of the response broke off before any of it had reached the caller.
+    Truncated(BoxError),
 }
 
 impl Error {
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
             Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Truncated(_) => f.write_str("the response broke off before its first bytes"),
         }
     }
 }
@@ -74,7 +77,7 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Service(inner) | Self::NotReady(inner) => Some(&**inner),
+            Self::Service(inner) | Self::NotReady(inner) | Self::Truncated(inner) => Some(&**inner),
             Self::Refused(_) | Self::TimedOut(_) | Self::Malformed(_) => None,
         }
     }

@@ -17,6 +17,7 @@ impl Failure {
     /// | [`Error::Refused`](crate::Error::Refused) | [`Refused`](FailureKind::Refused) | no |
     /// | the same because the [input is too long](RefusedReason::ContextWindow) | [`ContextWindow`](FailureKind::ContextWindow) | no |
     /// | [`Error::Malformed`](crate::Error::Malformed) | [`Malformed`](FailureKind::Malformed) | maybe |
+    /// | [`Error::Truncated`](crate::Error::Truncated) | [`Truncated`](FailureKind::Truncated) | maybe |
     /// | [`Error::NotReady`](crate::Error::NotReady) | [`Connect`](FailureKind::Connect) | no |
     /// | [`Error::TimedOut`](crate::Error::TimedOut) at the request's deadline | [`Cancelled`](FailureKind::Cancelled) | maybe |
     /// | the same after a [limit of the caller's](crate::error::TimedOut::is_callers) | [`Timeout`](FailureKind::Timeout), [blameless](Self::blameless) | maybe |
@@ -63,6 +64,7 @@ fn judge(error: &(dyn StdError + 'static)) -> Option<Failure> {
                 Some(Failure::new(kind).not_sent())
             }
             Error::Malformed(_) => Some(Failure::new(FailureKind::Malformed)),
+            Error::Truncated(_) => Some(Failure::new(FailureKind::Truncated)),
             Error::NotReady(_) => Some(Failure::new(FailureKind::Connect).not_sent()),
             Error::TimedOut(elapsed) if elapsed.is_deadline() => {
                 Some(Failure::new(FailureKind::Cancelled))

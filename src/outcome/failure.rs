@@ -53,6 +53,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, of another kind.
+    #[cfg(feature = "llm")]
+    pub(crate) const fn with_kind(mut self, kind: FailureKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Marks the request as surely not processed (default: [`Sent::Maybe`], the safe guess).
     #[must_use]
     pub const fn not_sent(mut self) -> Self {

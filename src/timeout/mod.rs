@@ -1,5 +1,7 @@
 //! A time limit for each attempt, until its response head.
 //!
+//! Over an `llm::Verify`, which holds the head back until it has seen how the body begins, that is until the first chunk.
+//!
 //! What the request asks for goes first ([`Overrides`]); then, under a [balance](crate::balance), the deployment's own
 //! [`timeout`](crate::Deployment::timeout); then the layer's. Where the response is [wanted as a
 //! stream](crate::Demand::stream), the limits for streams go before the others, the deployment's first. None of them
