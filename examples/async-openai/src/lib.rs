@@ -28,7 +28,7 @@ use tower_fleet::{
     BoxError, Error,
     body::ReplayBody,
     config::Config,
-    error::RefusedReason,
+    error::{Refused, RefusedReason},
     llm::{InspectLayer, RewrittenBody},
 };
 
@@ -118,8 +118,7 @@ model_list:
         return Err("a model that nobody serves should be refused".into());
     };
     println!("refused by the fleet: {error}");
-    let reason =
-        error.downcast_ref::<Error>().and_then(Error::as_refused).map(|refused| refused.reason());
+    let reason = error.downcast_ref::<Error>().and_then(Error::as_refused).map(Refused::reason);
     assert_eq!(reason, Some(RefusedReason::UnknownGroup));
     Ok(())
 }
