@@ -53,7 +53,6 @@ mod problem;
 mod provider;
 mod read;
 mod router;
-mod secret;
 mod suggest;
 mod upstream;
 mod value;
@@ -69,7 +68,6 @@ pub use self::{
     fleet::ConfiguredFleet,
     problem::{ConfigError, Problem},
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},
-    secret::Secret,
     weights::weights,
 };
 use self::{
@@ -77,6 +75,7 @@ use self::{
     names::Names,
     read::{Reader, Section},
 };
+pub use crate::upstream::Secret;
 
 /// A fleet as a configuration file describes it; the [module](self) says how it is read.
 #[derive(Clone, Debug)]
