@@ -37,9 +37,12 @@ mod inspected;
 mod peek;
 mod rewrite;
 mod rewritten;
+mod sse;
+mod usage;
 
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub(crate) use self::inspected::Inspected;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
+pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
