@@ -13,10 +13,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response, header::CONTENT_TYPE};
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_fleet::{
     Demand,
+    body::ReplayBody,
     deployment::Usage,
     llm::{InspectLayer, MeterLayer, Metered},
 };
@@ -68,7 +69,7 @@ impl Golden {
         let stream = self.path.extension().is_some_and(|extension| extension == "sse");
         let kind = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
         let chunks: Vec<_> = chunks.into_iter().map(Bytes::copy_from_slice).collect();
-        let client = service_fn(move |_: Request<_>| {
+        let client = service_fn(move |_: Request<ReplayBody>| {
             let frames = chunks.clone().into_iter().map(Frame::data).map(Ok::<_, Infallible>);
             let body = StreamBody::new(stream::iter(frames));
             let answer = Response::builder().header(CONTENT_TYPE, kind).body(body);
@@ -104,8 +105,8 @@ impl Golden {
     }
 }
 
-fn asks(stream: bool) -> Full<Bytes> {
-    Full::new(Bytes::from(format!(r#"{{"model":"chat","stream":{stream}}}"#)))
+fn asks(stream: bool) -> ReplayBody {
+    ReplayBody::from(Bytes::from(format!(r#"{{"model":"chat","stream":{stream}}}"#)))
 }
 
 fn text(usage: Option<Usage>) -> String {
