@@ -111,8 +111,7 @@ impl Drop for Reading {
 impl<B: Body> MeteredBody<B> {
     pub(super) fn new(inner: B, format: Format, report: Report) -> Self {
         let remaining = inner.size_hint().exact();
-        let mut reading =
-            Reading { format, remaining, due: VecDeque::new(), report: Some(report) };
+        let mut reading = Reading { format, remaining, due: VecDeque::new(), report: Some(report) };
         if inner.is_end_stream() {
             reading.end(true);
         }

@@ -72,8 +72,7 @@ impl Document {
                 at += self.read_string(&chunk[at..]);
                 continue;
             }
-            let speaks =
-                |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b',');
+            let speaks = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b',');
             let Some(length) = chunk[at..].iter().position(speaks) else { break };
             at += length;
             let byte = chunk[at];
@@ -179,3 +178,6 @@ impl Document {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

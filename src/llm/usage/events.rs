@@ -3,7 +3,7 @@ use super::{json::Cursor, tokens::Tally};
 /// What an event of a stream is, for what it does to the usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// It has a `usage` with members; false for `null`.
+    /// It has a `usage`, and that has members; false for `null`.
     pub(super) usage: Option<bool>,
     /// It has `choices`, and there are some.
     pub(super) choices: Option<bool>,
@@ -87,8 +87,9 @@ impl<'a> Event<'a> {
                 Some(())
             }
             b"usage" => {
-                seen.usage = Some(cursor.peek()? == b'{');
-                self.tells = Some(*cursor).filter(|_| seen.usage == Some(true)).or(self.tells);
+                let has_members = cursor.peek()? == b'{';
+                seen.usage = Some(has_members && seen.usage != Some(false));
+                self.tells = if has_members { Some(*cursor) } else { self.tells };
                 cursor.skip()
             }
             b"choices" if cursor.peek()? == b'[' => {

@@ -122,7 +122,12 @@ impl<'a> Cursor<'a> {
                     continue;
                 }
                 _ => {
-                    let ends = |byte: &u8| matches!(byte, b',' | b':' | b'}' | b']' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
+                    let ends = |byte: &u8| {
+                        matches!(
+                            byte,
+                            b',' | b':' | b'}' | b']' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
+                        )
+                    };
                     // Where nothing follows, the end of the value may be yet to come.
                     let length = self.rest.iter().position(ends)?;
                     if length == 0 {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{events, tokens::Tally};
 use crate::llm::sse::EventReader;
 
-/// How much of an event is held to see whether it is to be hidden; the usage of a stream takes a few hundred bytes.
+/// The longest event that is hidden, and so the most that is held; the usage of a stream takes a few hundred bytes.
 const HELD: usize = 4 * 1024;
 
 /// Reads the usage of a stream of events, and hides the chunk that has nothing else.
@@ -63,7 +63,8 @@ impl Stream {
             self.over |= seen.last;
             let end = at + used;
             if let Some(hides) = &mut self.hides {
-                hides.hidden = seen.is_usage_alone() && !hides.passing;
+                let fits = || hides.held.iter().map(Bytes::len).sum::<usize>() + used <= HELD;
+                hides.hidden = seen.is_usage_alone() && !hides.passing && fits();
                 hides.passing = false;
                 if hides.hidden {
                     hides.held.clear();
@@ -111,3 +112,6 @@ impl Stream {
 fn part(chunk: &Bytes, from: usize, to: usize) -> Option<Bytes> {
     (from < to).then(|| chunk.slice(from..to))
 }
+
+#[cfg(test)]
+mod tests;

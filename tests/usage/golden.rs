@@ -1,6 +1,4 @@
-//! What answers take, read from the shapes that providers send, however they are cut.
-
-#![cfg(feature = "llm")]
+//! The shapes that providers send, however they are cut.
 
 use std::{
     convert::Infallible,
@@ -18,9 +16,10 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_fleet::{
     Demand,
     body::ReplayBody,
-    deployment::Usage,
     llm::{InspectLayer, MeterLayer, Metered},
 };
+
+use super::text;
 
 /// A provider's answer, with what is to be read of it beside it.
 struct Golden {
@@ -107,21 +106,6 @@ impl Golden {
 
 fn asks(stream: bool) -> ReplayBody {
     ReplayBody::from(Bytes::from(format!(r#"{{"model":"chat","stream":{stream}}}"#)))
-}
-
-fn text(usage: Option<Usage>) -> String {
-    let Some(usage) = usage else { return "unknown".to_owned() };
-    let counts = [
-        ("input", usage.input),
-        ("cached", usage.cached),
-        ("written", usage.cache_written),
-        ("output", usage.output),
-        ("reasoning", usage.reasoning),
-    ];
-    let counts = counts.iter().filter(|(_, count)| *count > 0);
-    let mut parts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
-    parts.extend(usage.estimated.then(|| "estimated".to_owned()));
-    parts.join(", ")
 }
 
 #[tokio::test]
