@@ -20,7 +20,7 @@
 //! });
 //! let fleet = FleetLayer::builder()
 //!     .group("chat", [(Deployment::new("eu").model("gpt-4o-2024"), Upstream::new("https://eu.example/v1")?)])
-//!     .attempt_layer(llm::RewriteModelLayer)
+//!     .attempt_layer(llm::RewriteModelLayer::new())
 //!     .build()?;
 //! let client = ServiceBuilder::new().layer(llm::InspectLayer::new()).layer(fleet).service(echo);
 //!
@@ -31,15 +31,22 @@
 //! # }
 //! ```
 
+mod edit;
 mod endpoint;
 mod inspect;
 mod inspected;
 mod peek;
 mod rewrite;
 mod rewritten;
+mod tokens;
 
+use self::edit::Edit;
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
-pub(crate) use self::inspected::Inspected;
+pub use self::inspected::Inspected;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
+pub use self::tokens::Tokenizer;
+pub use self::tokens::{Count, Estimate, Prompt, TokenCounter};
