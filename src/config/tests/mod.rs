@@ -1,6 +1,8 @@
 //! Whole files in, values and exact messages out.
 
 mod errors;
+mod providers;
+mod settings;
 mod values;
 mod warnings;
 
