@@ -65,3 +65,38 @@ impl Prices {
         Some(price)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> Price {
+        let mut list = Price::new(1.0, 2.0);
+        (list.cached, list.cache_written, list.reasoning) = (Some(3.0), Some(4.0), Some(5.0));
+        list
+    }
+
+    fn shown(price: Option<Price>) -> Option<[f64; 5]> {
+        let price = price?;
+        let or_absent = |price: Option<f64>| price.unwrap_or(-1.0);
+        let rest = [price.cached, price.cache_written, price.reasoning].map(or_absent);
+        Some([price.input, price.output, rest[0], rest[1], rest[2]])
+    }
+
+    #[test]
+    fn a_price_of_ones_own_has_nothing_of_the_lists_beside_it() {
+        let own = Prices { input: Some(0.0), ..Prices::default() };
+        assert_eq!(shown(own.over(Some(&list()))), Some([0.0, 2.0, -1.0, -1.0, 5.0]));
+        let own = Prices { output: Some(9.0), cached: Some(8.0), ..Prices::default() };
+        assert_eq!(shown(own.over(Some(&list()))), Some([1.0, 9.0, 8.0, 4.0, -1.0]));
+    }
+
+    #[test]
+    fn unknown_is_unknown() {
+        assert_eq!(Prices::default().over(None), None);
+        assert_eq!(Prices { cached: Some(1.0), ..Prices::default() }.over(None), None);
+        assert_eq!(Prices::default().over(Some(&list())), Some(list()));
+        let own = Prices { input: Some(1.0), ..Prices::default() };
+        assert_eq!(shown(own.over(None)), Some([1.0, 0.0, -1.0, -1.0, -1.0]));
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Keys, absent, honoured, ignored, not_enforced};
 
 pub(in super::super) const TOP_LEVEL: Keys = Keys {
-    place: "the file",
+    place: "{}",
     rows: &[
         honoured(
             &["model_list", "router_settings", "litellm_settings", "general_settings"],

@@ -26,7 +26,8 @@ impl Keys {
 
     /// Its part of the documentation.
     fn table(&self) -> String {
-        let mut text = format!("\n## {}\n\n| key | what becomes of it |\n|---|---|\n", self.place);
+        let place = self.place;
+        let mut text = format!("\n## `{place}`\n\n| key | what becomes of it |\n|---|---|\n");
         for Row { keys, fate } in self.rows {
             let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
             let fate = match fate {
