@@ -66,7 +66,6 @@ mod problem;
 mod provider;
 mod read;
 mod router;
-mod secret;
 mod suggest;
 mod targets;
 mod upstream;
@@ -86,10 +85,10 @@ pub use self::{
     problem::{ConfigError, Problem},
     provider::Api,
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},
-    secret::Secret,
     weights::weights,
 };
 use self::{field::Field, names::Names, read::Reader};
+pub use crate::upstream::Secret;
 
 /// A fleet as a configuration file describes it; the [module](self) says how it is read.
 #[derive(Clone, Debug)]
