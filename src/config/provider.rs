@@ -1,20 +1,38 @@
-//! The providers LiteLLM names before the `/` of a model, and where those that speak OpenAI's API
-//! are.
+//! The providers LiteLLM names before the `/` of a model: what they speak, and where those are that
+//! anyone can reach.
+
+/// The API that a deployment speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Api {
+    /// OpenAI's, as most others do: the key is a bearer token.
+    #[default]
+    OpenAi,
+    /// Azure's OpenAI: the model is part of the path, and there is an `api-version`.
+    Azure,
+    /// Anthropic's: `/v1/messages`, and a part of OpenAI's.
+    Anthropic,
+}
 
 /// A provider, as far as it matters here.
 pub(super) enum Provider {
-    /// Speaks OpenAI's API at a public address.
+    /// Speaks OpenAI's API, or Anthropic's, at a public address.
     Hosted(&'static Hosted),
+    /// Azure's OpenAI, at an address of your own.
+    Azure,
     /// Speaks OpenAI's API at an address of your own.
     Compatible,
     /// Speaks another API at its own address.
     Foreign,
 }
 
-/// A public address that speaks OpenAI's API.
+/// A public address.
 pub(super) struct Hosted {
     name: &'static str,
+    pub(super) api: Api,
     pub(super) api_base: &'static str,
+    /// Environment variables in which LiteLLM looks for another address, in this order.
+    pub(super) base_variables: &'static [&'static str],
     /// Environment variables in which LiteLLM looks for a key, in this order.
     pub(super) key_variables: &'static [&'static str],
 }
@@ -24,12 +42,20 @@ const fn hosted(
     api_base: &'static str,
     key_variables: &'static [&'static str],
 ) -> Hosted {
-    Hosted { name, api_base, key_variables }
+    Hosted { name, api: Api::OpenAi, api_base, base_variables: &[], key_variables }
 }
 
 /// Where a model without a provider goes.
-pub(super) static OPENAI: Hosted =
-    hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"]);
+pub(super) static OPENAI: Hosted = Hosted {
+    base_variables: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+    ..hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
+};
+
+static ANTHROPIC: Hosted = Hosted {
+    api: Api::Anthropic,
+    base_variables: &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],
+    ..hosted("anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_KEY"])
+};
 
 static HOSTED: &[Hosted] = &[
     hosted("cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]),
@@ -76,8 +102,8 @@ const COMPATIBLE: &[&str] = &[
 /// Speak another API, or OpenAI's behind paths or credentials of their own.
 #[rustfmt::skip]
 const FOREIGN: &[&str] = &[
-    "ai21", "ai21_chat", "anthropic", "anthropic_text", "assemblyai", "aws_polly", "azure",
-    "azure_ai", "azure_text", "bedrock", "black_forest_labs", "chatgpt", "clarifai", "cloudflare",
+    "ai21", "ai21_chat", "anthropic_text", "assemblyai", "aws_polly", "azure_ai",
+    "bedrock", "black_forest_labs", "chatgpt", "clarifai", "cloudflare",
     "codestral", "cohere", "cohere_chat", "databricks", "datarobot", "deepgram", "elevenlabs",
     "fal_ai", "gemini", "gigachat", "github_copilot", "gradient_ai", "heroku", "huggingface",
     "infinity", "jina_ai", "langgraph", "lemonade", "maritalk", "nlp_cloud", "oci", "ollama",
@@ -87,15 +113,25 @@ const FOREIGN: &[&str] = &[
 ];
 
 impl Provider {
-    fn named(name: &str) -> Option<Self> {
-        if name == OPENAI.name {
-            Some(Self::Hosted(&OPENAI))
+    pub(super) fn named(name: &str) -> Option<Self> {
+        if let Some(hosted) = [&OPENAI, &ANTHROPIC].into_iter().find(|it| it.name == name) {
+            Some(Self::Hosted(hosted))
+        } else if matches!(name, "azure" | "azure_text") {
+            Some(Self::Azure)
         } else if let Some(hosted) = HOSTED.iter().find(|hosted| hosted.name == name) {
             Some(Self::Hosted(hosted))
         } else if COMPATIBLE.contains(&name) {
             Some(Self::Compatible)
         } else {
             FOREIGN.contains(&name).then_some(Self::Foreign)
+        }
+    }
+
+    pub(super) const fn api(&self) -> Api {
+        match self {
+            Self::Hosted(hosted) => hosted.api,
+            Self::Azure => Api::Azure,
+            Self::Compatible | Self::Foreign => Api::OpenAi,
         }
     }
 
