@@ -81,7 +81,7 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
-        let attempt = Stack::new(RewriteModelLayer, VerifyLayer::new());
+        let attempt = Stack::new(RewriteModelLayer::new(), VerifyLayer::new());
         let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =
