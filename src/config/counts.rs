@@ -5,7 +5,7 @@ use super::{
     keys::{ALLOWED_FAILS_POLICY, RETRY_POLICY},
     read::Section,
 };
-use crate::outcome::FailureKind;
+use crate::{outcome::FailureKind, retry::RetryCounts};
 
 /// How many failures of a kind something holds for: LiteLLM's `RetryPolicy` and `AllowedFailsPolicy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,16 @@ impl FailureCounts {
     pub fn of(&self, kind: FailureKind) -> Option<u32> {
         let own = self.by_kind.iter().find(|(of, _)| *of == kind).map(|(_, count)| *count);
         own.or(self.default)
+    }
+
+    /// The same for a [`RetryPolicy`](crate::retry::RetryPolicy).
+    pub(super) fn as_retries(&self) -> RetryCounts {
+        let counts = self.by_kind.iter();
+        let counts = counts.fold(RetryCounts::new(), |all, (kind, count)| all.of(*kind, *count));
+        match self.default {
+            Some(count) => counts.others(count),
+            None => counts,
+        }
     }
 
     pub(super) fn retries(field: Field<'_>) -> Self {

@@ -7,10 +7,8 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::{
-    Api, FailureCounts, Prices, Secret, field::Field, keys, read::Section, upstream::Upstream,
-};
-use crate::llm::Endpoint;
+use super::{FailureCounts, Prices, Secret, field::Field, keys, read::Section, upstream::Upstream};
+use crate::llm::{Endpoint, Provider};
 
 /// One entry of `model_list`: a place to which the requests for a model can be sent.
 #[derive(Clone, Debug)]
@@ -25,8 +23,8 @@ pub struct DeploymentConfig {
     /// The provider LiteLLM knows the model by, such as `groq` in `groq/llama-3`. `None` is
     /// `OpenAI`, or whoever is at `api_base`.
     pub provider: Option<String>,
-    /// The API it speaks.
-    pub api: Api,
+    /// Whose API it speaks.
+    pub api: Provider,
     /// The model's name upstream, without the provider; with Azure the name of its deployment there. A
     /// `*` in it stands for what the one in `model_name` matched.
     pub model: String,

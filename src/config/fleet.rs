@@ -3,24 +3,22 @@
 mod deployment;
 mod router;
 
-use super::{Config, ConfigError, DeploymentConfig, Problem, weights};
+use tower_layer::Stack;
+
+use super::{Config, ConfigError, Problem, weights};
 use crate::{
-    deployment::{Deployment, Price},
+    deployment::Deployment,
     fleet::FleetLayer,
-    llm::RewriteModelLayer,
+    llm::{ListedModel, RewriteModelLayer, VerifyLayer},
     upstream::Upstream,
 };
 
-/// What a price list knows of a deployment's model.
-#[derive(Default)]
-struct Listed {
-    price: Option<Price>,
-    max_input_tokens: Option<u64>,
-    images: Option<bool>,
-}
+/// What is laid over each deployment's client: its answers are verified, and it is called with its own name of the
+/// model.
+pub type AttemptLayer = Stack<RewriteModelLayer, VerifyLayer>;
 
 /// A fleet from a configuration: each attempt calls the model by the name its deployment knows it under.
-pub type ConfiguredFleet = FleetLayer<RewriteModelLayer>;
+pub type ConfiguredFleet = FleetLayer<AttemptLayer>;
 
 impl ConfiguredFleet {
     /// The fleet of a LiteLLM configuration file's text. What the file says to no effect is not told: see
@@ -49,14 +47,8 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`] for an address or a key that cannot be sent.
     pub fn fleet(&self) -> Result<ConfiguredFleet, ConfigError> {
-        self.build(|_| Listed::default())
-    }
-
-    fn build(
-        &self,
-        listed: impl Fn(&DeploymentConfig) -> Listed,
-    ) -> Result<ConfiguredFleet, ConfigError> {
         let mut errors = Vec::new();
+        let unlisted = ListedModel::default();
         let mut builder = FleetLayer::builder();
         let mut members = Vec::new();
         let mut groups: Vec<&str> = Vec::new();
@@ -71,7 +63,9 @@ impl Config {
             let weights = weights(configs.iter().copied());
             let deployments = configs.iter().zip(weights).filter_map(|(config, weight)| {
                 let to = config.upstream().map_err(|problem| errors.push(problem)).ok()?;
-                Some((config.deployment(weight, &self.router, &listed(config)), to))
+                let listed = self.prices.as_deref().and_then(|prices| config.listed(prices));
+                let listed = listed.unwrap_or(&unlisted);
+                Some((config.deployment(weight, &self.router, listed), to))
             });
             let deployments: Vec<_> = deployments.collect();
             members.extend(deployments.iter().cloned());
@@ -87,7 +81,8 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
-        let builder = self.router.apply(builder).attempt_layer(RewriteModelLayer::new());
+        let attempt = Stack::new(RewriteModelLayer::new(), VerifyLayer::new());
+        let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =
                 Problem { place: "model_list".into(), line: 0, message: error.to_string() };

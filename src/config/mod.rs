@@ -75,19 +75,19 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 pub use self::{
     counts::FailureCounts,
     deployment::DeploymentConfig,
-    fleet::ConfiguredFleet,
+    fleet::{AttemptLayer, ConfiguredFleet},
     prices::Prices,
     problem::{ConfigError, Problem},
-    provider::Api,
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},
     weights::weights,
 };
 use self::{field::Field, names::Names, read::Reader};
+use crate::llm::PriceList;
 pub use crate::upstream::Secret;
 
 /// A fleet as a configuration file describes it; the [module](self) says how it is read.
@@ -101,6 +101,9 @@ pub struct Config {
     /// The key that callers must show, which is for a server to enforce: `general_settings.master_key`,
     /// or else what the environment holds as `LITELLM_MASTER_KEY`.
     pub master_key: Option<Secret>,
+    /// What models cost and take, where the deployments do not say. None from the file, as LiteLLM has no key for it: set
+    /// it before [`fleet`](Self::fleet).
+    pub prices: Option<Arc<PriceList>>,
     /// What the file says to no effect. Show them to whoever wrote it.
     pub warnings: Vec<Problem>,
 }
@@ -135,7 +138,7 @@ impl Config {
         root.finish(&keys::TOP_LEVEL);
         let (errors, warnings) = reader.finish();
         if errors.is_empty() {
-            Ok(Self { deployments, router, master_key, warnings })
+            Ok(Self { deployments, router, master_key, prices: None, warnings })
         } else {
             Err(ConfigError::Invalid { errors, warnings })
         }

@@ -47,7 +47,7 @@ impl Prices {
 
     /// The price of a deployment of whose model a price list says `listed`. One that gives its own
     /// price for a token of input has none of the list's for input, cached or not, and so for output
-    /// and reasoning. Unknown unless one of them gives a price for input or output; if only one is
+    /// and reasoning; one that gives any has none of its tiers. Unknown unless one of them gives a price for input or output; if only one is
     /// given, as for embeddings, the other is 0.
     pub(super) fn over(&self, listed: Option<&Price>) -> Option<Price> {
         let of_list = |own: Option<f64>| if own.is_none() { listed } else { None };
@@ -62,6 +62,10 @@ impl Prices {
         price.cached = self.cached.or(for_input.and_then(|list| list.cached));
         price.cache_written = self.cache_written.or(for_input.and_then(|list| list.cache_written));
         price.reasoning = self.reasoning.or(for_output.and_then(|list| list.reasoning));
+        // A tier is for input and output together, with what is cached of them.
+        if *self == Self::default() {
+            price.tiers = listed.map(|list| list.tiers.clone()).unwrap_or_default();
+        }
         Some(price)
     }
 }
@@ -69,15 +73,17 @@ impl Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::PriceTier;
 
     fn list() -> Price {
         let mut list = Price::new(1.0, 2.0);
         (list.cached, list.cache_written, list.reasoning) = (Some(3.0), Some(4.0), Some(5.0));
+        list.tiers = vec![PriceTier::above(100)];
         list
     }
 
     fn shown(price: Option<Price>) -> Option<[f64; 5]> {
-        let price = price?;
+        let price = price.filter(|price| price.tiers.is_empty())?;
         let or_absent = |price: Option<f64>| price.unwrap_or(-1.0);
         let rest = [price.cached, price.cache_written, price.reasoning].map(or_absent);
         Some([price.input, price.output, rest[0], rest[1], rest[2]])

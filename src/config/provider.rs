@@ -1,21 +1,10 @@
 //! The providers LiteLLM names before the `/` of a model: what they speak, and where those are that
 //! anyone can reach.
 
-/// The API that a deployment speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Api {
-    /// OpenAI's, as most others do: the key is a bearer token.
-    #[default]
-    OpenAi,
-    /// Azure's OpenAI: the model is part of the path, and there is an `api-version`.
-    Azure,
-    /// Anthropic's: `/v1/messages`, and a part of OpenAI's.
-    Anthropic,
-}
+use crate::llm::Provider;
 
 /// A provider, as far as it matters here.
-pub(super) enum Provider {
+pub(super) enum Named {
     /// Speaks OpenAI's API, or Anthropic's, at a public address.
     Hosted(&'static Hosted),
     /// Azure's OpenAI, at an address of your own.
@@ -29,7 +18,7 @@ pub(super) enum Provider {
 /// A public address.
 pub(super) struct Hosted {
     name: &'static str,
-    pub(super) api: Api,
+    pub(super) api: Provider,
     pub(super) api_base: &'static str,
     /// Environment variables in which LiteLLM looks for another address, in this order.
     pub(super) base_variables: &'static [&'static str],
@@ -42,17 +31,18 @@ const fn hosted(
     api_base: &'static str,
     key_variables: &'static [&'static str],
 ) -> Hosted {
-    Hosted { name, api: Api::OpenAi, api_base, base_variables: &[], key_variables }
+    Hosted { name, api: Provider::OpenAiCompatible, api_base, base_variables: &[], key_variables }
 }
 
 /// Where a model without a provider goes.
 pub(super) static OPENAI: Hosted = Hosted {
+    api: Provider::OpenAi,
     base_variables: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
     ..hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
 };
 
 static ANTHROPIC: Hosted = Hosted {
-    api: Api::Anthropic,
+    api: Provider::Anthropic,
     base_variables: &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],
     ..hosted("anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_KEY"])
 };
@@ -112,7 +102,7 @@ const FOREIGN: &[&str] = &[
     "triton", "vertex_ai", "vertex_ai_beta", "vllm", "voyage", "watsonx", "watsonx_text",
 ];
 
-impl Provider {
+impl Named {
     pub(super) fn named(name: &str) -> Option<Self> {
         if let Some(hosted) = [&OPENAI, &ANTHROPIC].into_iter().find(|it| it.name == name) {
             Some(Self::Hosted(hosted))
@@ -127,11 +117,17 @@ impl Provider {
         }
     }
 
-    pub(super) const fn api(&self) -> Api {
+    /// Whose API is spoken at `api_base`. What calls itself `openai` elsewhere is some server that speaks it too.
+    pub(super) fn api(&self, api_base: &str) -> Provider {
         match self {
+            Self::Hosted(hosted)
+                if hosted.api == Provider::OpenAi && hosted.api_base != api_base =>
+            {
+                Provider::OpenAiCompatible
+            }
             Self::Hosted(hosted) => hosted.api,
-            Self::Azure => Api::Azure,
-            Self::Compatible | Self::Foreign => Api::OpenAi,
+            Self::Azure => Provider::Azure,
+            Self::Compatible | Self::Foreign => Provider::OpenAiCompatible,
         }
     }
 

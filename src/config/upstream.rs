@@ -3,17 +3,18 @@
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use super::{
-    Api, Secret, address,
+    Secret, address,
     field::Field,
-    provider::{OPENAI, Provider},
+    provider::{Named, OPENAI},
     read::{At, Section},
 };
+use crate::llm::Provider;
 
 /// The fields of the same names of [`DeploymentConfig`](super::DeploymentConfig).
 #[derive(Default)]
 pub(super) struct Upstream {
     pub(super) provider: Option<String>,
-    pub(super) api: Api,
+    pub(super) api: Provider,
     pub(super) model: String,
     pub(super) api_base: String,
     pub(super) api_version: Option<String>,
@@ -58,9 +59,9 @@ impl Upstream {
         if model.contains('*') && !model_name.contains('*') {
             field.at.warn("holds `*`, but `model_name` has none that could stand for it");
         }
-        let mut upstream = Self { api: provider.api(), model: model.to_owned(), ..Self::default() };
+        let mut upstream = Self { model: model.to_owned(), ..Self::default() };
         match &provider {
-            Provider::Azure => {
+            Named::Azure => {
                 upstream.api_version = Some(api_version(azure.0.as_ref(), &params.at));
                 let token = azure.1.as_ref().and_then(Field::secret);
                 upstream.to_azure(given, token, &mut headers, &params.at);
@@ -72,16 +73,16 @@ impl Upstream {
                 upstream.to_others(given, &provider, name.as_deref(), &field, &params.at);
             }
         }
-        let own = matches!(&provider, Provider::Hosted(it) if upstream.api_base == it.api_base);
+        let api = provider.api(&upstream.api_base);
         let organization = organization.or_else(|| {
-            let variable = (name.as_deref().unwrap_or("openai") == "openai" && own)
-                .then(|| address::of_variables(&["OPENAI_ORGANIZATION"], &params.at));
-            secret_value(&variable.flatten()?.1)
+            let variables: &[_] =
+                if api == Provider::OpenAi { &["OPENAI_ORGANIZATION"] } else { &[] };
+            secret_value(&address::of_variables(variables, &params.at)?.1)
         });
         if let Some(value) = organization {
             add(&mut headers, ORGANIZATION, value);
         }
-        Self { provider: name, headers, ..upstream }
+        Self { provider: name, api, headers, ..upstream }
     }
 
     /// An address of one's own, which the environment may give, and either a key or a token.
@@ -125,19 +126,19 @@ impl Upstream {
     fn to_others(
         &mut self,
         given: Given,
-        provider: &Provider,
+        provider: &Named,
         name: Option<&str>,
         model: &Field<'_>,
         at: &At<'_>,
     ) {
         self.api_key = given.api_key;
         self.api_base = match (given.api_base, provider) {
-            (Some(base), Provider::Foreign) => {
+            (Some(base), Named::Foreign) => {
                 model.at.warn("the provider's own API is not spoken: requests have OpenAI's shape");
                 base
             }
             (Some(base), _) => base,
-            (None, Provider::Hosted(hosted)) => {
+            (None, Named::Hosted(hosted)) => {
                 if !given.key_given {
                     self.api_key = address::secret_of_environment(hosted.key_variables, at);
                     if self.api_key.is_none() {
@@ -149,7 +150,7 @@ impl Upstream {
             }
             (None, _) => {
                 let why = match (provider, name) {
-                    (Provider::Foreign, Some(name)) => format!("`{name}` has an API of its own"),
+                    (Named::Foreign, Some(name)) => format!("`{name}` has an API of its own"),
                     (_, Some(name)) => format!("`{name}` has no address of its own"),
                     (_, None) => {
                         format!("{} does not begin with a known provider", model.as_name())
@@ -164,21 +165,21 @@ impl Upstream {
 }
 
 /// The provider, its name if it has one, and the model's name without it.
-fn provider<'m>(custom: Option<&Field<'_>>, model: &'m str) -> (Provider, Option<String>, &'m str) {
+fn provider<'m>(custom: Option<&Field<'_>>, model: &'m str) -> (Named, Option<String>, &'m str) {
     if let Some((custom, name)) = custom.and_then(|field| Some((field, field.text()?))) {
         let prefix = model.split_once('/').filter(|(prefix, _)| *prefix == name);
         let model = prefix.map_or(model, |(_, model)| model);
-        let provider = Provider::named(&name).unwrap_or_else(|| {
+        let provider = Named::named(&name).unwrap_or_else(|| {
             custom.at.warn("not a known provider: requests have OpenAI's shape");
-            Provider::Compatible
+            Named::Compatible
         });
         return (provider, Some(name), model);
     }
-    match Provider::split(model) {
+    match Named::split(model) {
         Some((provider, name, model)) => (provider, Some(name.to_owned()), model),
         // `meta-llama/Llama-3` is a model of whoever serves it, a bare `gpt-4o` one of OpenAI's.
-        None if model.contains('/') => (Provider::Compatible, None, model),
-        None => (Provider::Hosted(&OPENAI), None, model),
+        None if model.contains('/') => (Named::Compatible, None, model),
+        None => (Named::Hosted(&OPENAI), None, model),
     }
 }
 

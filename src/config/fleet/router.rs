@@ -14,12 +14,13 @@ use crate::{
 };
 
 impl RouterSettings {
-    /// Whether a request may be sent to this name when a group fails.
+    /// Whether a request may be sent to this name, when a group fails or by an alias.
     pub(super) fn is_target(&self, id: &str) -> bool {
         let lists =
             [&self.fallbacks, &self.context_window_fallbacks, &self.content_policy_fallbacks];
         let listed = lists.into_iter().flatten().flat_map(|fallback| &fallback.targets);
-        listed.chain(&self.default_fallbacks).any(|target| target == id)
+        let aliased = self.model_group_alias.iter().map(|alias| &alias.target);
+        listed.chain(&self.default_fallbacks).chain(aliased).any(|target| target == id)
     }
 
     pub(super) fn apply(&self, builder: FleetBuilder) -> FleetBuilder {
@@ -67,13 +68,12 @@ impl RouterSettings {
             .backoff(Backoff::default().floor(self.retry_after.unwrap_or_default()))
             // The caller waits meanwhile, and would rather know than hold the line.
             .longest_wait(Duration::from_secs(5))
-            .budget(RetryBudget::new().percent(100));
-        let counts = FailureKind::ALL.iter().filter_map(|kind| {
-            let own = self.retry_policy.by_kind.iter().find(|(of, _)| of == kind);
-            let default = self.retry_policy.default.filter(|_| kind.retry_elsewhere());
-            Some((*kind, own.map(|(_, count)| *count).or(default)?))
-        });
-        counts.fold(policy, |policy, (kind, count)| policy.retries_of(kind, count))
+            .budget(RetryBudget::new().percent(100))
+            .counts(self.retry_policy.as_retries());
+        let groups = self.model_group_retry_policy.iter();
+        groups.fold(policy, |policy, (group, counts)| {
+            policy.group(group.as_str(), counts.as_retries())
+        })
     }
 
     fn fallback(&self) -> FallbackPlan {

@@ -1,7 +1,10 @@
 //! Whom requests go to, in which manner, with which key.
 
 use super::{params, valid};
-use crate::config::{Api, Config, DeploymentConfig};
+use crate::{
+    config::{Config, DeploymentConfig, Secret},
+    llm::Provider,
+};
 
 /// The deployment of a file with these `litellm_params`, where the environment is this.
 fn deployment(params: &str, environment: &[(&str, &str)]) -> DeploymentConfig {
@@ -15,7 +18,7 @@ fn deployment(params: &str, environment: &[(&str, &str)]) -> DeploymentConfig {
 }
 
 fn key(one: &DeploymentConfig) -> Option<&str> {
-    one.api_key.as_ref().map(crate::config::Secret::expose)
+    one.api_key.as_ref().map(Secret::expose)
 }
 
 fn header<'d>(one: &'d DeploymentConfig, name: &str) -> Option<&'d str> {
@@ -30,7 +33,7 @@ fn azure_is_spoken_to_as_azure() {
     );
     assert_eq!(
         (one.api, &*one.model, one.provider.as_deref()),
-        (Api::Azure, "my-gpt", Some("azure"))
+        (Provider::Azure, "my-gpt", Some("azure"))
     );
     assert_eq!(one.api_base, "https://me.openai.azure.com");
     assert_eq!((one.api_version.as_deref(), key(&one)), (Some("2024-10-21"), Some("k")));
@@ -92,7 +95,7 @@ fn a_token_stands_in_for_azures_key() {
 #[test]
 fn anthropic_is_spoken_to_as_anthropic() {
     let one = deployment("model: anthropic/claude", &[("ANTHROPIC_API_KEY", "sk-ant")]);
-    assert_eq!((one.api, &*one.model), (Api::Anthropic, "claude"));
+    assert_eq!((one.api, &*one.model), (Provider::Anthropic, "claude"));
     assert_eq!((&*one.api_base, key(&one)), ("https://api.anthropic.com", Some("sk-ant")));
 }
 
@@ -118,6 +121,18 @@ fn an_address_of_the_environment_goes_before_the_public_one() {
 }
 
 #[test]
+fn what_calls_itself_openai_elsewhere_is_not() {
+    let api = |params: &str| deployment(params, &[]).api;
+    assert_eq!(api("model: gpt-4o"), Provider::OpenAi);
+    assert_eq!(
+        api("model: openai/gpt-4o, api_base: 'https://api.openai.com/v1/'"),
+        Provider::OpenAi
+    );
+    assert_eq!(api("model: openai/x, api_base: 'http://gpu'"), Provider::OpenAiCompatible);
+    assert_eq!(api("model: groq/x"), Provider::OpenAiCompatible);
+}
+
+#[test]
 fn a_provider_may_be_named_apart_from_the_model() {
     let of = |params: &str| {
         let one = deployment(&format!("{params}, api_base: 'https://a.example'"), &[]);
@@ -126,17 +141,20 @@ fn a_provider_may_be_named_apart_from_the_model() {
     let some = |name: &str| Some(name.to_owned());
     assert_eq!(
         of("model: my-gpt, custom_llm_provider: azure"),
-        (some("azure"), Api::Azure, "my-gpt".into())
+        (some("azure"), Provider::Azure, "my-gpt".into())
     );
     assert_eq!(
         of("model: openai/gpt-oss, custom_llm_provider: openai"),
-        (some("openai"), Api::OpenAi, "gpt-oss".into())
+        (some("openai"), Provider::OpenAiCompatible, "gpt-oss".into())
     );
     assert_eq!(
         of("model: azure/x, custom_llm_provider: hosted_vllm"),
-        (some("hosted_vllm"), Api::OpenAi, "azure/x".into())
+        (some("hosted_vllm"), Provider::OpenAiCompatible, "azure/x".into())
     );
-    assert_eq!(of("model: x, custom_llm_provider: mine"), (some("mine"), Api::OpenAi, "x".into()));
+    assert_eq!(
+        of("model: x, custom_llm_provider: mine"),
+        (some("mine"), Provider::OpenAiCompatible, "x".into())
+    );
 }
 
 #[test]
