@@ -103,3 +103,8 @@ contract! {
         RetryLayer::default().layer(Balance::new(LeastBusy, [(deployment, inner)]))
     };
 }
+
+#[cfg(feature = "llm")]
+contract! {
+    meter: |inner, _| tower_fleet::llm::MeterLayer::new().layer(inner);
+}
