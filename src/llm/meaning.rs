@@ -1,8 +1,8 @@
 //! What an error body means.
 //!
 //! The body may quote what the caller wrote. So a kind that sets a deployment aside comes from members that the server
-//! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that says nearly as much; and a
-//! text decides only by how it begins, or as a whole, where no caller's words can stand.
+//! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that sets it aside as well; and a
+//! text decides only by how it begins, where no caller's words stand.
 
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -136,10 +136,7 @@ fn kind_of_code(code: &str, status: Option<StatusCode>) -> Option<FailureKind> {
 }
 
 const CODES: &[(FailureKind, &[&str])] = &[
-    (
-        ContextWindow,
-        &["context_length_exceeded", "exceed_context_size_error", "string_above_max_length"],
-    ),
+    (ContextWindow, &["context_length_exceeded", "exceed_context_size_error"]),
     (
         ContentPolicy,
         &[
@@ -251,6 +248,8 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (ContextWindow, FAULT, "This model's maximum context length is ", " tokens"),
     (ContextWindow, FAULT, "This endpoint's maximum context length is ", " tokens"),
     (ContextWindow, FAULT, "Your input exceeds the context window of this model", ""),
+    (ContextWindow, FAULT, "Invalid 'messages[", ".content': string too long. Expected"),
+    (ContextWindow, FAULT, "Invalid 'input", "': string too long. Expected"),
     (ContextWindow, FAULT, "prompt is too long: ", " tokens > "),
     (ContextWindow, FAULT, "input length and `max_tokens` exceed context limit: ", " > "),
     (ContextWindow, FAULT, "The decoder prompt (length ", "longer than the maximum model length"),

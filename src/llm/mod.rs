@@ -4,6 +4,9 @@
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
 //!
+//! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a
+//! successful one is what was asked for.
+//!
 //! ```
 //! use std::convert::Infallible;
 //! use bytes::Bytes;

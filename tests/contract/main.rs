@@ -103,3 +103,8 @@ contract! {
         RetryLayer::default().layer(Balance::new(LeastBusy, [(deployment, inner)]))
     };
 }
+
+#[cfg(feature = "llm")]
+contract! {
+    verify: |inner, _| tower_fleet::llm::VerifyLayer::new().layer(inner);
+}

@@ -115,3 +115,14 @@ fn what_is_no_error_body_says_nothing() {
         assert_eq!(refine(status, body.as_bytes()), None, "{body}");
     }
 }
+
+#[test]
+fn every_rule_stands_in_the_docs() {
+    let docs = include_str!("../verify/service.rs");
+    for code in CODES.iter().flat_map(|(_, codes)| *codes) {
+        assert!(docs.contains(&format!("`{code}`")), "{code}");
+    }
+    for text in MESSAGES.iter().flat_map(|(_, _, beginning, then)| [beginning, then]) {
+        assert!(docs.contains(text.trim()), "{text}");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) enum Opening {
 
 /// Judges the beginning of a JSON body; `whole` says that nothing follows.
 pub(super) fn json(text: &[u8], whole: bool) -> Opening {
-    match text.trim_ascii_start() {
+    match without_mark(text).unwrap_or_default().trim_ascii_start() {
         [] if whole => Opening::Empty,
         [] => Opening::Unclear,
         // Gemini wraps its errors in a list.
@@ -186,3 +186,6 @@ pub(super) fn is_filtered(answer: &[u8]) -> bool {
         || answer.stop_reason == Some("refusal")
         || answer.incomplete_details.is_some_and(|details| details.reason == FILTER)
 }
+
+#[cfg(test)]
+mod tests;

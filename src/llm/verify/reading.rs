@@ -98,8 +98,9 @@ impl Asked {
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
             return Ok(None);
         }
-        let given = head.headers.get(CONTENT_TYPE).map(|it| it.to_str().unwrap_or_default());
-        let given = given.map(|it| it.split(';').next().unwrap_or_default().trim());
+        let given =
+            head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.split(';').next());
+        let given = given.map(str::trim).filter(|given| !given.is_empty());
         let found = match (asked, given) {
             (Format::NotHtml, Some(given)) if given.eq_ignore_ascii_case("text/html") => None,
             (Format::NotHtml, _) => return Ok(None),
