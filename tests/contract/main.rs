@@ -107,4 +107,5 @@ contract! {
 #[cfg(feature = "llm")]
 contract! {
     meter: |inner, _| tower_fleet::llm::MeterLayer::new().layer(inner);
+    verify: |inner, _| tower_fleet::llm::VerifyLayer::new().layer(inner);
 }
