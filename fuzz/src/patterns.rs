@@ -1,0 +1,65 @@
+//! Which group a name stands for: the name, then the names of groups, a line each.
+
+use std::{cmp::Reverse, future};
+
+use http::{Request, Response};
+use tower::{ServiceExt, service_fn};
+use tower_fleet::{BoxError, Captured, GroupName, fleet::Fleet};
+
+use super::support::now;
+
+/// The group is the one that a plain matcher finds, and what its wildcards stand for makes the name of it.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // The plain matcher takes its time.
+    if text.len() > 128 {
+        return;
+    }
+    let mut lines = text.lines();
+    let name = lines.next().unwrap_or_default();
+    let mut groups: Vec<String> = lines.map(str::to_owned).collect();
+    groups.sort();
+    groups.dedup();
+
+    let services = groups.iter().map(|group| {
+        let found = group.clone();
+        let service = service_fn(move |request: Request<()>| {
+            let captured = Captured::of(&request).cloned();
+            future::ready(Ok::<_, BoxError>(Response::new((found.clone(), captured))))
+        });
+        (GroupName::new(group.as_str()), service)
+    });
+    let fleet = Fleet::new(services, []);
+    let mut request = Request::new(());
+    GroupName::new(name).set(&mut request);
+    let answer = now(fleet.oneshot(request));
+
+    let best = groups.iter().filter(|group| matches(group, name)).min_by_key(|group| rank(group));
+    if groups.iter().any(|group| group == name) {
+        let (found, captured) = answer.expect("a group").into_body();
+        assert_eq!((&*found, captured), (name, None));
+    } else if let Some(best) = best {
+        let (found, captured) = answer.expect("a group").into_body();
+        assert!(matches(&found, name));
+        assert_eq!(rank(&found), rank(best));
+        assert_eq!(captured.expect("what the wildcards stand for").fill(&found), name);
+    } else {
+        assert!(answer.is_err());
+    }
+}
+
+/// The first is the most specific.
+fn rank(pattern: &str) -> impl Ord + std::fmt::Debug + use<> {
+    let wildcards = pattern.matches('*').count();
+    (Reverse(pattern.len() - wildcards), wildcards)
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+            let starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            starts.into_iter().any(|at| matches(after, &rest[at..]))
+        }),
+    }
+}
