@@ -162,7 +162,11 @@ async fn a_client_s_headers_go_on_unless_it_is_to_be_hidden() {
     assert_eq!(line, "GET /chat?beta=true");
     let mut names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["anthropic-beta", "date", "host"], "the date is the server's");
+    assert_eq!(
+        names,
+        ["anthropic-beta", "content-length", "date", "host"],
+        "the date is the server's"
+    );
 
     let upstream = upstream.header("cookie", "ours").unwrap();
     assert_eq!(sent(&upstream, from_a_client()).await.1["cookie"], "ours");

@@ -25,7 +25,7 @@ pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
-pub use self::price::Price;
+pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 use crate::sync::Lock;
 
@@ -122,7 +122,8 @@ impl Deployment {
         self
     }
 
-    /// The same, where the response is wanted as a stream. As [`timeout`](Self::timeout) where unset.
+    /// The same, where the response is [wanted as a stream](crate::Demand::stream). Unset by default: the layer's limit
+    /// of streams, or else what holds for the other attempts.
     #[must_use]
     pub fn stream_timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.0).stream_timeout = Some(timeout);

@@ -10,7 +10,7 @@ use crate::{
     fallback::FallbackPlan,
     retry::RetryPolicy,
     timeout::TimeoutLayer,
-    trail::GroupName,
+    trail::{GroupName, Names},
     upstream::Upstream,
 };
 
@@ -145,16 +145,21 @@ impl<L> FleetBuilder<L> {
                 }
             }
         }
-        let aliases = self.aliases.iter();
-        let fallback = aliases
-            .fold(self.fallback, |plan, (name, group)| plan.alias(name.clone(), group.clone()));
+        let names = self.groups.iter().map(|group| group.name.clone());
+        let names = Arc::new(Names::new(names, self.aliases.clone()));
+        let mut members = self.groups.iter().flat_map(|group| &group.members);
+        let some_allow = members.any(|(deployment, _)| deployment.get_retries().is_some());
         Ok(FleetLayer(Arc::new(Inner {
             groups: self.groups,
             aliases: self.aliases,
             strategy: self.strategy,
             cooldown: self.cooldown,
-            retry: self.retry.shares_copy(true),
-            fallback,
+            retry: self
+                .retry
+                .shares_copy(true)
+                .asks_deployments(some_allow)
+                .named(Arc::clone(&names)),
+            fallback: self.fallback.named(names),
             timeout: self.timeout,
             max_ejected: self.max_ejected,
             attempt: self.attempt,

@@ -34,12 +34,19 @@
 mod endpoint;
 mod inspect;
 mod inspected;
+mod meaning;
 mod peek;
+mod price;
+mod provider;
 mod rewrite;
 mod rewritten;
+mod verify;
 
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub(crate) use self::inspected::Inspected;
+pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};
+pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
+pub use self::verify::{Verify, VerifyFuture, VerifyLayer};

@@ -56,8 +56,8 @@ struct Inner {
     query: Vec<(String, String)>,
     /// Without a slash at its end; empty for none.
     prefix: String,
-    /// Paths under another base.
-    elsewhere: Vec<(&'static str, BaseUrl)>,
+    /// Paths that go another way; those there have none.
+    elsewhere: Vec<(&'static str, Inner)>,
     hides_client: bool,
 }
 
@@ -84,14 +84,13 @@ impl Upstream {
     /// # Errors
     ///
     /// A name or value that cannot stand in a header; the error does not show the value.
-    pub fn header<K, V>(mut self, name: K, value: V) -> Result<Self, InvalidHeader>
+    pub fn header<K, V>(self, name: K, value: V) -> Result<Self, InvalidHeader>
     where
         K: TryInto<HeaderName, Error: Into<InvalidHeader>>,
         V: TryInto<HeaderValue, Error: Into<InvalidHeader>>,
     {
         let (name, value) = header(name, value)?;
-        put(&mut Arc::make_mut(&mut self.0).headers, name, value);
-        Ok(self)
+        Ok(self.with_header(name, value))
     }
 
     /// Adds a header to each request that has none of that name.
@@ -99,30 +98,28 @@ impl Upstream {
     /// # Errors
     ///
     /// As [`header`](Self::header).
-    pub fn default_header<K, V>(mut self, name: K, value: V) -> Result<Self, InvalidHeader>
+    pub fn default_header<K, V>(self, name: K, value: V) -> Result<Self, InvalidHeader>
     where
         K: TryInto<HeaderName, Error: Into<InvalidHeader>>,
         V: TryInto<HeaderValue, Error: Into<InvalidHeader>>,
     {
         let (name, value) = header(name, value)?;
-        put(&mut Arc::make_mut(&mut self.0).default_headers, name, value);
-        Ok(self)
+        Ok(self.with_default_header(name, value))
     }
 
     /// Adds `name=value` to the query of each request, in place of what the request has of that name. No place for a
     /// secret: URLs are shown in logs and errors.
     #[must_use]
-    pub fn query(mut self, name: &str, value: &str) -> Self {
-        put(&mut Arc::make_mut(&mut self.0).query, encode(name), encode(value));
-        self
+    pub fn query(self, name: &str, value: &str) -> Self {
+        let (name, value) = (encode(name), encode(value));
+        self.with(|inner| put(&mut inner.query, name.clone(), value.clone()))
     }
 
     /// Takes `prefix`, such as `/v1`, off the path of requests that begin with it, before the path of the base URL goes
     /// there. None by default.
     #[must_use]
-    pub fn strip_prefix(mut self, prefix: &str) -> Self {
-        prefix.trim_end_matches('/').clone_into(&mut Arc::make_mut(&mut self.0).prefix);
-        self
+    pub fn strip_prefix(self, prefix: &str) -> Self {
+        self.with(|inner| prefix.trim_end_matches('/').clone_into(&mut inner.prefix))
     }
 
     /// Whether to keep back what a request says of the client it came from: [private](remove_private) headers, members of
@@ -132,23 +129,29 @@ impl Upstream {
     /// Off by default, as a caller may give credentials of its own on purpose; and of the hop-by-hop headers, gRPC needs
     /// its `te: trailers` and an upgrade its `connection`. Switch it on where requests are passed on for others.
     #[must_use]
-    pub fn hide_client(mut self, hide: bool) -> Self {
-        Arc::make_mut(&mut self.0).hides_client = hide;
+    pub fn hide_client(self, hide: bool) -> Self {
+        self.with(|inner| inner.hides_client = hide)
+    }
+
+    pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|inner| put(&mut inner.headers, name.clone(), value.clone()))
+    }
+
+    pub(crate) fn with_default_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|inner| put(&mut inner.default_headers, name.clone(), value.clone()))
+    }
+
+    /// Sends requests for `path`, and for what is below it, as `to` does.
+    #[cfg(feature = "llm")]
+    pub(crate) fn elsewhere(mut self, path: &'static str, to: &Self) -> Self {
+        Arc::make_mut(&mut self.0).elsewhere.push((path, Inner::clone(&to.0)));
         self
     }
 
-    /// Sends requests for `path` and what is below it to another `base`.
-    #[cfg(feature = "llm")]
-    pub(crate) fn elsewhere(mut self, path: &'static str, base: &str) -> Result<Self, InvalidUrl> {
-        let base = BaseUrl::parse(base)?;
-        Arc::make_mut(&mut self.0).elsewhere.push((path, base));
-        Ok(self)
-    }
-
-    /// Adds a header that is known to be valid.
-    #[cfg(feature = "llm")]
-    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        put(&mut Arc::make_mut(&mut self.0).headers, name, value);
+    fn with(mut self, change: impl Fn(&mut Inner)) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        change(inner);
+        inner.elsewhere.iter_mut().for_each(|(_, other)| change(other));
         self
     }
 

@@ -38,7 +38,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let to = &*self.to.0;
+        let to = self.to.0.of_path(request.uri().path());
         let uri = std::mem::take(request.uri_mut());
         *request.uri_mut() = to.target(uri, Captured::of(&request));
         // How the request came says nothing of how it goes on; clients refuse HTTP/2 over an HTTP/1.1 connection.

@@ -1,9 +1,18 @@
 use http::{Uri, uri::PathAndQuery};
 
-use super::{Inner, headers::is_private_query, url::BaseUrl};
+use super::{Inner, headers::is_private_query};
 use crate::trail::Captured;
 
 impl Inner {
+    /// Where requests for `path` go.
+    pub(super) fn of_path(&self, path: &str) -> &Self {
+        let tail = self.tail(path);
+        let under = |path: &str| {
+            tail.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.elsewhere.iter().find(|(path, _)| under(path)).map_or(self, |(_, other)| other)
+    }
+
     /// The URL of a request that asks for `uri`, whose own scheme and host do not matter.
     pub(super) fn target(&self, uri: Uri, captured: Option<&Captured>) -> Uri {
         let asked = uri.into_parts().path_and_query;
@@ -13,11 +22,10 @@ impl Inner {
             return self.base.with(asked);
         }
         let tail = self.tail(asked.path());
-        let base = self.base_of(tail);
-        let path = base.path(captured);
+        let path = self.base.path(captured);
         let query_stays = self.query.is_empty() && (asked.query().is_none() || !self.hides_client);
         if path.is_empty() && tail.len() == asked.path().len() && query_stays {
-            return base.with(asked);
+            return self.base.with(asked);
         }
         let mut target = path.into_owned();
         if tail != "/" {
@@ -32,7 +40,7 @@ impl Inner {
             self.push_query(&mut target, asked.query().unwrap_or_default());
         }
         // Valid paths and pairs in a row make one.
-        base.with(PathAndQuery::try_from(target).unwrap_or(asked))
+        self.base.with(PathAndQuery::try_from(target).unwrap_or(asked))
     }
 
     /// The path asked for, without the prefix that the base has too.
@@ -42,13 +50,6 @@ impl Inner {
             Some(tail) if tail.starts_with('/') => tail,
             _ => path,
         }
-    }
-
-    fn base_of(&self, tail: &str) -> &BaseUrl {
-        let under = |path: &str| {
-            tail.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.elsewhere.iter().find(|(path, _)| under(path)).map_or(&self.base, |(_, base)| base)
     }
 
     /// What the request asks for but for what is given here or not passed on, then what is given here.
@@ -74,10 +75,13 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use http::Uri;
+
     use crate::{trail::Captured, upstream::Upstream};
 
     fn target(upstream: &Upstream, asked: &str) -> String {
-        upstream.0.target(asked.parse().unwrap(), None).to_string()
+        let asked: Uri = asked.parse().unwrap();
+        upstream.0.of_path(asked.path()).target(asked, None).to_string()
     }
 
     fn joined(base: &str, asked: &str) -> String {
@@ -159,10 +163,10 @@ mod tests {
 
     #[cfg(feature = "llm")]
     #[test]
-    fn some_paths_may_be_under_another_base() {
+    fn some_paths_may_go_another_way() {
         let upstream = Upstream::new("https://a.example/openai/deployments/x").unwrap();
-        let upstream = upstream.strip_prefix("/v1").elsewhere("/responses", "https://a.example/o");
-        let upstream = upstream.unwrap();
+        let other = Upstream::new("https://a.example/o").unwrap();
+        let upstream = upstream.elsewhere("/responses", &other).strip_prefix("/v1");
         for (asked, sent) in [
             ("/v1/responses", "/o/responses"),
             ("/responses/id?x=1", "/o/responses/id?x=1"),
