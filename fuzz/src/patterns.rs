@@ -11,10 +11,6 @@ use super::support::now;
 /// The group is the one that a plain matcher finds, and what its wildcards stand for makes the name of it.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // The plain matcher takes its time.
-    if text.len() > 128 {
-        return;
-    }
     let mut lines = text.lines();
     let name = lines.next().unwrap_or_default();
     let mut groups: Vec<String> = lines.map(str::to_owned).collect();
@@ -54,12 +50,20 @@ fn rank(pattern: &str) -> impl Ord + std::fmt::Debug + use<> {
     (Reverse(pattern.len() - wildcards), wildcards)
 }
 
+/// Keeps, for each beginning of the pattern, which beginnings of the name it matches.
 fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            let starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            starts.into_iter().any(|at| matches(after, &rest[at..]))
-        }),
+    let mut begins = vec![false; name.len() + 1];
+    begins[0] = true;
+    for wanted in pattern.bytes() {
+        if wanted == b'*' {
+            let first = begins.iter().position(|matched| *matched).unwrap_or(begins.len());
+            begins[first..].fill(true);
+        } else {
+            for (at, byte) in name.bytes().enumerate().rev() {
+                begins[at + 1] = begins[at] && byte == wanted;
+            }
+            begins[0] = false;
+        }
     }
+    begins[name.len()]
 }

@@ -46,13 +46,12 @@ class Answers(AnthropicTest):
         self.check(self.alone().messages.create(**ASK))
 
     def test_a_deployment_gets_its_own_model_and_none_of_the_clients_keys(self):
-        beta = {"anthropic-beta": "context-1m-2025-08-07"}
-        self.alone().messages.create(**ASK, system="Be brief.", stop_sequences=["."], extra_headers=beta)
+        versions = {"anthropic-version": "2023-06-01", "anthropic-beta": "context-1m-2025-08-07"}
+        self.alone().messages.create(**ASK, system="Be brief.", stop_sequences=["."], extra_headers=versions)
         [request] = self.one.received
         self.assertEqual(request.path, "/v1/messages")
         self.assertEqual(request.json, {**ASK, "model": "real", "system": "Be brief.", "stop_sequences": ["."]})
-        self.assertEqual(request.headers["anthropic-version"], "2023-06-01")
-        self.assertEqual(request.headers["anthropic-beta"], beta["anthropic-beta"])
+        self.assertEqual({name: request.headers[name] for name in versions}, versions)
         self.assertNotIn(CLIENT_KEY, str(request.headers))
 
     def test_a_stream_has_the_events_of_the_deployment(self):
