@@ -137,7 +137,13 @@ impl RouterSettings {
         };
         let aliases = self.model_group_alias.iter();
         let builder = aliases.fold(builder, |builder, alias| {
-            builder.alias(alias.name.as_str(), alias.target.as_str())
+            // Of one that leads nowhere a warning has told; a request for it is refused.
+            let target = GroupName::new(alias.target.as_str());
+            if builder.serves(&target) {
+                builder.alias(alias.name.as_str(), target)
+            } else {
+                builder
+            }
         });
         builder
             .cooldown(self.cooldown())

@@ -14,3 +14,12 @@ pub(crate) struct Inspected {
     /// Where the JSON string of the model's name stands, quotes included.
     pub(crate) model_at: Range<usize>,
 }
+
+impl Inspected {
+    /// Whether the usage at the end of the stream is there because we asked for it, and not the caller.
+    pub(crate) fn usage_is_added(&self) -> bool {
+        let tells =
+            matches!(self.endpoint, Some(Endpoint::ChatCompletions | Endpoint::Completions));
+        self.stream && tells && !self.usage_wanted
+    }
+}

@@ -41,6 +41,8 @@ mod provider;
 mod rewrite;
 mod rewritten;
 mod verify;
+mod sse;
+mod usage;
 
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
@@ -50,3 +52,4 @@ pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
 pub use self::verify::{Verify, VerifyFuture, VerifyLayer};
+pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
