@@ -7,6 +7,10 @@ const SECRET: &str = "secret-of-the-environment";
 /// What is wrong is said in words, and never with a secret in them; what is right makes a fleet, or says why not.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    // The file does not know it.
+    if text.contains(SECRET) {
+        return;
+    }
     let environment = |name: &str| name.contains("KEY").then(|| SECRET.to_owned());
     match Config::from_yaml_with(text, environment) {
         Ok(config) => {
