@@ -81,7 +81,7 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
-        let builder = self.router.apply(builder).attempt_layer(RewriteModelLayer);
+        let builder = self.router.apply(builder).attempt_layer(RewriteModelLayer::new());
         builder.build().map_err(|error| {
             let problem =
                 Problem { place: "model_list".into(), line: 0, message: error.to_string() };

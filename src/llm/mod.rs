@@ -20,7 +20,7 @@
 //! });
 //! let fleet = FleetLayer::builder()
 //!     .group("chat", [(Deployment::new("eu").model("gpt-4o-2024"), Upstream::new("https://eu.example/v1")?)])
-//!     .attempt_layer(llm::RewriteModelLayer)
+//!     .attempt_layer(llm::RewriteModelLayer::new())
 //!     .build()?;
 //! let client = ServiceBuilder::new().layer(llm::InspectLayer::new()).layer(fleet).service(echo);
 //!
@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod edit;
 mod endpoint;
 mod inspect;
 mod inspected;
@@ -40,16 +41,22 @@ mod price;
 mod provider;
 mod rewrite;
 mod rewritten;
-mod verify;
 mod sse;
+mod tokens;
 mod usage;
+mod verify;
 
+use self::edit::Edit;
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
-pub(crate) use self::inspected::Inspected;
+pub use self::inspected::Inspected;
 pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};
 pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
-pub use self::verify::{Verify, VerifyFuture, VerifyLayer};
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
+pub use self::tokens::Tokenizer;
+pub use self::tokens::{Count, Estimate, Prompt, TokenCounter};
 pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
+pub use self::verify::{Verify, VerifyFuture, VerifyLayer};
