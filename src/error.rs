@@ -24,6 +24,8 @@ pub enum Error {
     TimedOut(TimedOut),
     /// The response was a success, but not what was asked for; none of it has reached the caller.
     Malformed(Malformed),
+    /// The body of the response broke off before any of it had reached the caller.
+    Truncated(BoxError),
 }
 
 impl Error {
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
             Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Truncated(_) => f.write_str("the response broke off before its first bytes"),
         }
     }
 }
@@ -74,7 +77,7 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Service(inner) | Self::NotReady(inner) => Some(&**inner),
+            Self::Service(inner) | Self::NotReady(inner) | Self::Truncated(inner) => Some(&**inner),
             Self::Refused(_) | Self::TimedOut(_) | Self::Malformed(_) => None,
         }
     }
@@ -240,24 +243,45 @@ impl error::Error for Refused {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     after: Duration,
-    deadline: bool,
+    whose: Whose,
+}
+
+/// Whose limit it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The deployment's or the layer's.
+    Attempt,
+    Caller,
+    Deadline,
 }
 
 impl TimedOut {
     pub(crate) const fn new(after: Duration) -> Self {
-        Self { after, deadline: false }
+        Self { after, whose: Whose::Attempt }
+    }
+
+    /// The limit was what the request asked for each of its attempts.
+    pub(crate) const fn at_callers(after: Duration) -> Self {
+        Self { after, whose: Whose::Caller }
     }
 
     /// The limit was what the request as a whole had left.
     pub(crate) const fn at_deadline(after: Duration) -> Self {
-        Self { after, deadline: true }
+        Self { after, whose: Whose::Deadline }
     }
 
     /// Whether it was the deadline of the request as a whole: that says nothing of the deployment, which may have had
     /// little time.
     #[must_use]
     pub const fn is_deadline(&self) -> bool {
-        self.deadline
+        matches!(self.whose, Whose::Deadline)
+    }
+
+    /// Whether it was a limit that the request asked for ([`Overrides`](crate::Overrides)), shorter than it would have
+    /// had otherwise: that says nothing of the deployment either, but another one may be quicker.
+    #[must_use]
+    pub const fn is_callers(&self) -> bool {
+        matches!(self.whose, Whose::Caller)
     }
 
     /// How long was waited.

@@ -20,14 +20,18 @@ use crate::{
 mod captured;
 mod demand;
 mod group_name;
+mod names;
 mod overrides;
+mod pattern;
 mod saved;
 mod steps;
 
 pub use self::captured::Captured;
 pub use self::demand::Demand;
 pub use self::group_name::GroupName;
+pub(crate) use self::names::Names;
 pub use self::overrides::Overrides;
+pub(crate) use self::pattern::Pattern;
 pub(crate) use self::saved::{Saved, SavedHead};
 use self::steps::Steps;
 
@@ -403,6 +407,13 @@ impl Trail {
     pub(crate) fn has_spare_since(&self, index: usize) -> bool {
         let state = self.0.state.lock();
         state.steps.iter().skip(index).any(|step| step.spare)
+    }
+
+    /// How many retries the deployment of the latest of the steps from `index` on says a request may have.
+    pub(crate) fn retries_since(&self, index: usize) -> Option<u32> {
+        let state = self.0.state.lock();
+        let steps = state.steps.iter().skip(index);
+        steps.filter_map(|step| step.deployment.as_ref()?.get_retries()).last()
     }
 
     /// The deployments tried so far, for a pick to pass over.

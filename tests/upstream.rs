@@ -134,3 +134,52 @@ async fn a_request_that_came_by_another_http_version_is_sent_all_the_same() {
         assert_eq!(sent(&upstream, request).await.0, "GET /models");
     }
 }
+
+#[tokio::test]
+async fn a_client_s_headers_go_on_unless_it_is_to_be_hidden() {
+    let address = server().await;
+    let upstream = Upstream::new(&format!("http://{address}")).unwrap();
+    let from_a_client = || {
+        let mut request = get("/chat?beta=true&key=hunter2");
+        for (name, value) in [
+            ("authorization", "Bearer theirs"),
+            ("connection", "x-mine"),
+            ("x-mine", "1"),
+            ("cookie", "theirs"),
+            ("anthropic-beta", "stays"),
+        ] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    };
+    let (line, headers) = sent(&upstream, from_a_client()).await;
+    assert_eq!(line, "GET /chat?beta=true&key=hunter2");
+    assert_eq!(headers["authorization"], "Bearer theirs");
+    assert_eq!(headers["x-mine"], "1");
+
+    let upstream = upstream.hide_client(true);
+    let (line, headers) = sent(&upstream, from_a_client()).await;
+    assert_eq!(line, "GET /chat?beta=true");
+    let mut names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["anthropic-beta", "content-length", "date", "host"],
+        "the date is the server's"
+    );
+
+    let upstream = upstream.header("cookie", "ours").unwrap();
+    assert_eq!(sent(&upstream, from_a_client()).await.1["cookie"], "ours");
+}
+
+#[tokio::test]
+async fn a_default_header_gives_way_to_the_request_s_own() {
+    let upstream = Upstream::new(&format!("http://{}", server().await)).unwrap();
+    let upstream = upstream.default_header("anthropic-version", "2023-06-01").unwrap();
+    assert_eq!(sent(&upstream, get("/")).await.1["anthropic-version"], "2023-06-01");
+    let mut request = get("/");
+    request.headers_mut().insert("anthropic-version", "2031-01-01".parse().unwrap());
+    let (_, headers) = sent(&upstream, request).await;
+    assert_eq!(headers.get_all("anthropic-version").iter().count(), 1);
+    assert_eq!(headers["anthropic-version"], "2031-01-01");
+}

@@ -7,14 +7,17 @@ use std::fmt;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::{pool::Member, queue::Queue};
+use super::{
+    pool::{Member, Needs},
+    queue::Queue,
+};
 use crate::{
     deployment::Deployment,
     trail::{Demand, Tried},
 };
 
-/// The deployments a request can go to: those that are healthy, below their limits, of the lowest `order` that has any,
-/// and, as long as there are such, not tried yet for this request.
+/// The deployments a request can go to: those that are healthy, below their limits, that have what it
+/// [asks for](Demand), of the lowest `order` that has any, and, as long as there are such, not tried yet for this request.
 ///
 /// [`least_busy`](Self::least_busy) and [`random`](Self::random) cost the same at any number of candidates; whatever
 /// goes through [`iter`](Self::iter) costs a step for each.
@@ -33,6 +36,8 @@ pub(super) struct Filter<'a> {
     pub(super) tried: Option<&'a Tried>,
     /// Drawn once a pick: members whose share has not grown to it yet are passed over.
     pub(super) roll: Option<f32>,
+    /// None where every member meets them.
+    pub(super) needs: Option<Needs<'a>>,
     pub(super) now: Instant,
 }
 
@@ -41,7 +46,7 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        !was_tried && !thinned()
+        !was_tried && !thinned() && member.meets(self.needs)
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
 
 mod member;
+mod needs;
 mod rules;
 
 use fastrand::Rng;
@@ -14,6 +15,8 @@ use tokio::time::Instant;
 
 pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
+pub(super) use self::needs::Needs;
+use self::needs::is_picky;
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -44,6 +47,8 @@ pub(crate) struct Pool {
     ramping: usize,
     /// Members that are cooling and kept in.
     kept_in: usize,
+    /// A member turns requests away by what they ask for.
+    picky: bool,
     next_serial: u64,
 }
 
@@ -88,6 +93,7 @@ impl Pool {
             ready: 0,
             ramping: 0,
             kept_in: 0,
+            picky: false,
             next_serial: 0,
         }
     }
@@ -206,6 +212,8 @@ impl Pool {
             }
         }
         self.serving = self.serving().count();
+        let picky = self.live().any(|member| is_picky(&member.deployment));
+        self.picky = picky;
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
@@ -234,17 +242,18 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        while let Some(index) = self.choose(strategy, wish) {
+        let needs = wish.demand.and_then(|demand| Needs::of(demand, self.picky));
+        while let Some(index) = self.choose(strategy, wish, needs) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
-                return Ok(self.take(index, admission, probe, wish));
+                return Ok(self.take(index, admission, probe, wish.tried, needs));
             }
         }
-        match self.forced(wish) {
+        match self.forced(wish, needs) {
             Some(index) => {
                 let admission = self.members[index].deployment.health().force(wish.now);
-                Ok(self.take(index, admission, None, wish))
+                Ok(self.take(index, admission, None, wish.tried, needs))
             }
-            None => Err(self.refusal(wish.now)),
+            None => Err(self.refusal(wish.now, needs)),
         }
     }
 
@@ -263,10 +272,16 @@ impl Pool {
         None
     }
 
-    fn choose(&mut self, strategy: &(impl Strategy + ?Sized), wish: &Wish<'_>) -> Option<usize> {
+    fn choose(
+        &mut self,
+        strategy: &(impl Strategy + ?Sized),
+        wish: &Wish<'_>,
+        needs: Option<Needs<'_>>,
+    ) -> Option<usize> {
         let fresh = Filter {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
+            needs,
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -316,9 +331,10 @@ impl Pool {
         index: usize,
         admission: Admission,
         probe: Option<Probe>,
-        wish: &Wish<'_>,
+        tried: &Tried,
+        needs: Option<Needs<'_>>,
     ) -> Picked {
-        let spare = self.has_spare(index, wish.tried);
+        let spare = self.has_spare(index, tried, needs);
         let member = &mut self.members[index];
         let slot = member.slot();
         member.in_flight += 1;
@@ -331,14 +347,17 @@ impl Pool {
         Picked { key: Key { index: index as u32, serial }, deployment, admission, probe, spare }
     }
 
-    fn has_spare(&self, picked: usize, tried: &Tried) -> bool {
+    fn has_spare(&self, picked: usize, tried: &Tried, needs: Option<Needs<'_>>) -> bool {
         let others = self.ready - usize::from(self.members[picked].is_in);
-        if others == 0 || tried.is_empty() {
+        if others == 0 || tried.is_empty() && needs.is_none() {
             return others > 0;
         }
         let mut all = self.members.iter().enumerate();
         all.any(|(index, member)| {
-            index != picked && member.is_in && !tried.contains(member.identity)
+            index != picked
+                && member.is_in
+                && !tried.contains(member.identity)
+                && member.meets(needs)
         })
     }
 

@@ -1,5 +1,8 @@
-//! A response body that can be read ahead, so that a failed response can be kept without holding what it came from.
+//! A response body that can be read ahead: so that a failed response can be kept without holding what it came from, and
+//! so that what a body begins with can be judged before it is handed on.
 
+#[cfg(feature = "llm")]
+use std::borrow::Cow;
 use std::{
     collections::VecDeque,
     fmt,
@@ -8,12 +11,15 @@ use std::{
 };
 
 use bytes::Buf;
+#[cfg(feature = "llm")]
+use bytes::Bytes;
 use http::{Response, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response that may have been kept while another attempt was made.
+    /// The body of a response that may have been read ahead: kept while another attempt was made, or judged by what it
+    /// says.
     ///
     /// A kept body is read ahead into memory, up to 64 KiB, so that the connection and the place on the deployment are
     /// free again; what is longer waits to be read. Nothing is lost or changed.
@@ -60,9 +66,14 @@ impl<B: Body> KeptBody<B> {
 
     /// A response to keep: its body is boxed, so that it can be read ahead and still be moved.
     pub(crate) fn keep((head, body): (Parts, B)) -> Box<Response<Self>> {
+        Box::new(Response::from_parts(head, Self::to_read_ahead(body)))
+    }
+
+    /// A body to read ahead: it is boxed, so that it can still be moved afterwards.
+    pub(crate) fn to_read_ahead(body: B) -> Self {
         let rest = Some(Box::pin(body));
         let kept = Kept { rest, frames: VecDeque::new(), size: 0, error: None };
-        Box::new(Response::from_parts(head, Self { inner: Inner::Kept { kept } }))
+        Self { inner: Inner::Kept { kept } }
     }
 
     /// Reads ahead what has come of a kept body. Never ready before its end, its error or the limit.
@@ -74,24 +85,76 @@ impl<B: Body> KeptBody<B> {
     }
 }
 
+#[cfg(feature = "llm")]
+impl<B: Body<Data = Bytes>> KeptBody<B> {
+    /// Reads one more frame ahead, or finds the end or an error; once that has come it changes nothing.
+    pub(crate) fn poll_one_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.inner {
+            Inner::Kept { kept } => kept.poll_one(cx),
+            Inner::Live { .. } => Poll::Ready(()),
+        }
+    }
+
+    /// How much was read ahead, in bytes; a frame without data counts as one.
+    pub(crate) fn size_ahead(&self) -> usize {
+        match &self.inner {
+            Inner::Kept { kept } => kept.size,
+            Inner::Live { .. } => 0,
+        }
+    }
+
+    /// Whether all there is was read ahead.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(&self.inner, Inner::Kept { kept } if kept.rest.is_none() && kept.error.is_none())
+    }
+
+    /// Whether an error was met while reading ahead.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(&self.inner, Inner::Kept { kept } if kept.error.is_some())
+    }
+
+    /// The error that was met while reading ahead; it no longer comes when the body is read.
+    pub(crate) fn take_error(&mut self) -> Option<B::Error> {
+        match &mut self.inner {
+            Inner::Kept { kept } => kept.error.take(),
+            Inner::Live { .. } => None,
+        }
+    }
+
+    /// What was read ahead: without a copy where it came as one chunk.
+    pub(crate) fn read_ahead(&self) -> Cow<'_, [u8]> {
+        let Inner::Kept { kept } = &self.inner else { return Cow::default() };
+        let mut chunks = kept.frames.iter().filter_map(Frame::data_ref);
+        let first = chunks.next().map_or(Cow::default(), |first| Cow::Borrowed(&first[..]));
+        chunks.fold(first, |mut all, chunk| {
+            all.to_mut().extend_from_slice(chunk);
+            all
+        })
+    }
+}
+
 impl<B: Body> Kept<B> {
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(rest) = &mut self.rest
-            && self.size < LIMIT
-        {
-            match ready!(rest.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    let size = frame.data_ref().map_or(0, Buf::remaining);
-                    self.size = self.size.saturating_add(size.max(1));
-                    self.frames.push_back(frame);
-                    self.rest.take_if(|rest| rest.is_end_stream());
-                }
-                Some(Err(error)) => {
-                    self.error = Some(error);
-                    self.rest = None;
-                }
-                None => self.rest = None,
+        while self.rest.is_some() && self.size < LIMIT {
+            ready!(self.poll_one(cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(rest) = &mut self.rest else { return Poll::Ready(()) };
+        match ready!(rest.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                let size = frame.data_ref().map_or(0, Buf::remaining);
+                self.size = self.size.saturating_add(size.max(1));
+                self.frames.push_back(frame);
+                self.rest.take_if(|rest| rest.is_end_stream());
             }
+            Some(Err(error)) => {
+                self.error = Some(error);
+                self.rest = None;
+            }
+            None => self.rest = None,
         }
         Poll::Ready(())
     }

@@ -11,7 +11,8 @@ use crate::{
 /// does not have, a 503 that says how long, a connection that cannot be made. Other failures count (5xx, time-outs,
 /// bodies that break off): [`consecutive_failures`](Self::consecutive_failures) in a row set it aside, or a
 /// [`failure_share`](Self::failure_share) of what came back lately; [`allowed_fails`](Self::allowed_fails) puts one
-/// count in their place. What a client did wrong (400, 422) never does.
+/// count in their place, and [`allowed_fails_of`](Self::allowed_fails_of) does for one kind of failure. What a client did
+/// wrong (400, 422) does not count, but for a kind that is given its own.
 ///
 /// It stays aside for as long as the response's `Retry-After` says, within [limits](Self::retry_after), or for the
 /// [`cooldown_time`](Self::cooldown_time), doubled each time it fails again. Then it is [probed](Self::probes), and its
@@ -96,8 +97,10 @@ impl CooldownPolicy {
         self
     }
 
-    /// How many failures of one kind within the window are let pass, beside the other rules; it also sets that count
-    /// for kinds that would set the deployment aside at once. Unset by default.
+    /// How many failures of one kind within the window are let pass, in the stead of the other rules, in which they then
+    /// do not count; also for kinds that would set the deployment aside at once, and for those that otherwise never do
+    /// ([`BadRequest`](FailureKind::BadRequest), [`ContentPolicy`](FailureKind::ContentPolicy)). LiteLLM's
+    /// `allowed_fails_policy`. Unset by default.
     #[must_use]
     pub fn allowed_fails_of(mut self, kind: FailureKind, count: u32) -> Self {
         self.allowed_by_kind.retain(|(other, _)| *other != kind);
@@ -200,23 +203,26 @@ impl CooldownPolicy {
         Sentence { length: self.length(failure, level), soft, kind: failure.kind() }
     }
 
-    /// Whether one such failure is enough. A connection that cannot be made is as sure a sign as any status.
-    fn speaks_for_itself(&self, failure: &Failure) -> bool {
-        let counted = self.allowed_by_kind.iter().any(|(of, _)| *of == failure.kind());
-        let unreachable = failure.kind() == FailureKind::Connect && failure.sent() == Sent::No;
-        !counted
-            && (failure.cools() == Cools::AtOnce || unreachable && self.allowed_fails.is_none())
+    /// How many failures of this kind are let pass, where it has a count of its own.
+    fn allowed_of(&self, kind: FailureKind) -> Option<u32> {
+        self.allowed_by_kind.iter().find(|(of, _)| *of == kind).map(|(_, allowed)| *allowed)
     }
 
-    /// Whether the failures of the window, the latest of them of `kind`, are more than it may have.
-    fn is_enough(&self, kind: FailureKind, record: &Record) -> bool {
-        let of_kind = record.failed(|other| other == kind);
-        let failed = record.failed(|kind| Failure::new(kind).cools() != Cools::Never);
+    /// Whether one such failure is enough. A connection that cannot be made is as sure a sign as any status.
+    fn speaks_for_itself(&self, failure: &Failure) -> bool {
+        let unreachable = failure.kind() == FailureKind::Connect && failure.sent() == Sent::No;
+        failure.cools() == Cools::AtOnce || unreachable && self.allowed_fails.is_none()
+    }
+
+    /// Whether the failures of the window, but for kinds with counts of their own, are more than it may have.
+    fn is_enough(&self, record: &Record) -> bool {
+        let failed = record.failed(|kind| {
+            Failure::new(kind).cools() != Cools::Never && self.allowed_of(kind).is_none()
+        });
         let all = failed.saturating_add(record.succeeded());
         let exceeds = |share: f32| f64::from(failed) > f64::from(share) * f64::from(all);
 
-        self.allowed_by_kind.iter().any(|(of, allowed)| *of == kind && of_kind > *allowed)
-            || self.allowed_fails.is_some_and(|allowed| failed > allowed)
+        self.allowed_fails.is_some_and(|allowed| failed > allowed)
             || self.consecutive.is_some_and(|most| record.run() >= most)
             || self.share.is_some_and(|share| all >= self.minimum && exceeds(share))
     }
@@ -225,21 +231,27 @@ impl CooldownPolicy {
 impl Judge for CooldownPolicy {
     fn judge(&self, failure: &Failure, record: &Record, level: u32) -> Option<Sentence> {
         let kind = failure.kind();
-        let guilty = match failure.cools() {
+        let guilty = if self.off {
+            false
+        } else if failure.is_callers() {
             // A caller that goes away says nothing, unless nobody waits for this deployment any more.
-            _ if self.off => false,
-            Cools::Never if kind == FailureKind::Cancelled => {
-                record.answered() == 0 && record.cancellations() >= self.minimum
-            }
-            Cools::Never => false,
-            _ if self.speaks_for_itself(failure) => true,
-            Cools::AtOnce | Cools::Counts => self.is_enough(kind, record),
+            record.answered() == 0 && record.cancellations() >= self.minimum
+        } else if let Some(allowed) = self.allowed_of(kind) {
+            record.failed(|other| other == kind) > allowed
+        } else {
+            failure.cools() != Cools::Never
+                && (self.speaks_for_itself(failure) || self.is_enough(record))
         };
         guilty.then(|| self.sentence(failure, level))
     }
 
     fn probe_failed(&self, failure: &Failure, level: u32) -> Option<Sentence> {
-        (!self.off && failure.cools() != Cools::Never).then(|| self.sentence(failure, level))
+        let says = failure.cools() != Cools::Never || self.allowed_of(failure.kind()).is_some();
+        (!self.off && says).then(|| self.sentence(failure, level))
+    }
+
+    fn is_one_in_a_row(&self, failure: &Failure) -> bool {
+        failure.cools() != Cools::Never && self.allowed_of(failure.kind()).is_none()
     }
 
     fn window(&self) -> Duration {

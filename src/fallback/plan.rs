@@ -3,7 +3,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use crate::{
     body::ReplayBody,
     outcome::{Classify, FailureKind, HttpClassify, Kinds},
-    trail::GroupName,
+    trail::{GroupName, Names},
 };
 
 /// Which groups stand in for which, on what failures.
@@ -25,7 +25,7 @@ pub struct FallbackPlan {
     /// The kinds in `by_kind`, each once.
     listed_kinds: Vec<FailureKind>,
     otherwise: Vec<GroupName>,
-    aliases: HashMap<GroupName, GroupName>,
+    names: Arc<Names>,
     pub(super) max: usize,
     on_bad_request: bool,
     pub(super) replay_limit: usize,
@@ -47,14 +47,15 @@ impl FallbackPlan {
             by_kind: HashMap::new(),
             listed_kinds: Vec::new(),
             otherwise: Vec::new(),
-            aliases: HashMap::new(),
+            names: Arc::default(),
             max: 5,
             on_bad_request: false,
             replay_limit: ReplayBody::DEFAULT_LIMIT,
         }
     }
 
-    /// The groups that stand in for `group`, in order. LiteLLM's `fallbacks`.
+    /// The groups that stand in for `group`, in order. LiteLLM's `fallbacks`. In a
+    /// [`FleetLayer`](crate::fleet::FleetLayer) they stand in for its aliases and for the names its wildcards match, too.
     #[must_use]
     pub fn group<G: Into<GroupName>>(
         mut self,
@@ -117,15 +118,15 @@ impl FallbackPlan {
         self
     }
 
-    /// Makes `name` another name of `group`: it has the lists of the group, where it has none of its own.
-    pub(crate) fn alias(mut self, name: GroupName, group: GroupName) -> Self {
-        self.aliases.insert(name, group);
+    /// Gives every name the lists of the group that serves it, where it has none of its own.
+    pub(crate) fn named(mut self, names: Arc<Names>) -> Self {
+        self.names = names;
         self
     }
 
     /// The group that `name` stands for.
     pub(super) fn group_of<'a>(&'a self, name: &'a GroupName) -> &'a GroupName {
-        self.aliases.get(name).unwrap_or(name)
+        self.names.target(name)
     }
 
     /// Whether a failure of this kind is tried in another group.
@@ -177,7 +178,7 @@ impl FallbackPlan {
 
     /// The names under which a group may have lists: as it was asked for, then its own.
     fn names<'a>(&'a self, asked: Option<&'a GroupName>) -> impl Iterator<Item = &'a GroupName> {
-        asked.into_iter().chain(asked.and_then(|name| self.aliases.get(name)))
+        asked.into_iter().flat_map(|asked| self.names.all_of(asked))
     }
 }
 

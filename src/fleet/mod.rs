@@ -46,13 +46,11 @@
 mod builder;
 mod future;
 mod layer;
-mod names;
-mod pattern;
 mod service;
 
 pub use self::builder::{FleetBuilder, FleetError};
 pub use self::future::ResponseFuture;
 pub use self::layer::{FleetLayer, Group, GroupService, Stack};
-#[cfg(feature = "config")]
-pub(crate) use self::pattern::Pattern;
 pub use self::service::Fleet;
+#[cfg(feature = "config")]
+pub(crate) use crate::trail::Pattern;

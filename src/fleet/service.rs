@@ -7,11 +7,11 @@ use std::{
 use http::Request;
 use tower_service::Service;
 
-use super::{future::ResponseFuture, names::Names};
+use super::future::ResponseFuture;
 use crate::{
     BoxError, Error,
     error::{Refused, RefusedReason},
-    trail::{Carried, GroupName},
+    trail::{Carried, GroupName, Names},
 };
 
 /// Sends each request to the service of the group it names, see the [module](super).

@@ -17,9 +17,11 @@ impl Failure {
     /// | [`Error::Refused`](crate::Error::Refused) | [`Refused`](FailureKind::Refused) | no |
     /// | the same because the [input is too long](RefusedReason::ContextWindow) | [`ContextWindow`](FailureKind::ContextWindow) | no |
     /// | [`Error::Malformed`](crate::Error::Malformed) | [`Malformed`](FailureKind::Malformed) | maybe |
+    /// | [`Error::Truncated`](crate::Error::Truncated) | [`Truncated`](FailureKind::Truncated) | maybe |
     /// | [`Error::NotReady`](crate::Error::NotReady) | [`Connect`](FailureKind::Connect) | no |
     /// | [`Error::TimedOut`](crate::Error::TimedOut) at the request's deadline | [`Cancelled`](FailureKind::Cancelled) | maybe |
-    /// | [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
+    /// | the same after a [limit of the caller's](crate::error::TimedOut::is_callers) | [`Timeout`](FailureKind::Timeout), [blameless](Self::blameless) | maybe |
+    /// | any other [`Error::TimedOut`](crate::Error::TimedOut), [`TimedOut`](ErrorKind::TimedOut) | [`Timeout`](FailureKind::Timeout) | maybe |
     /// | [`ConnectionRefused`](ErrorKind::ConnectionRefused), [`AddrNotAvailable`](ErrorKind::AddrNotAvailable), [`AddrInUse`](ErrorKind::AddrInUse) | [`Connect`](FailureKind::Connect) | no |
     /// | anything else | [`Connect`](FailureKind::Connect) | maybe |
     ///
@@ -62,11 +64,15 @@ fn judge(error: &(dyn StdError + 'static)) -> Option<Failure> {
                 Some(Failure::new(kind).not_sent())
             }
             Error::Malformed(_) => Some(Failure::new(FailureKind::Malformed)),
+            Error::Truncated(_) => Some(Failure::new(FailureKind::Truncated)),
             Error::NotReady(_) => Some(Failure::new(FailureKind::Connect).not_sent()),
             Error::TimedOut(elapsed) if elapsed.is_deadline() => {
                 Some(Failure::new(FailureKind::Cancelled))
             }
-            Error::TimedOut(_) => Some(Failure::new(FailureKind::Timeout)),
+            Error::TimedOut(elapsed) => {
+                let timeout = Failure::new(FailureKind::Timeout);
+                Some(if elapsed.is_callers() { timeout.blameless() } else { timeout })
+            }
             Error::Service(_) => None,
         };
     }

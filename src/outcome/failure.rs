@@ -22,13 +22,21 @@ pub struct Failure {
     retry_after: Option<Duration>,
     sent: Sent,
     retry: bool,
+    blameless: bool,
 }
 
 impl Failure {
     /// A failure of `kind` without status or delay, whose request may have been sent.
     #[must_use]
     pub const fn new(kind: FailureKind) -> Self {
-        Self { kind, status: None, retry_after: None, sent: Sent::Maybe, retry: true }
+        Self {
+            kind,
+            status: None,
+            retry_after: None,
+            sent: Sent::Maybe,
+            retry: true,
+            blameless: false,
+        }
     }
 
     /// Sets the HTTP status that decided (default: none).
@@ -45,6 +53,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, of another kind.
+    #[cfg(feature = "llm")]
+    pub(crate) const fn with_kind(mut self, kind: FailureKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Marks the request as surely not processed (default: [`Sent::Maybe`], the safe guess).
     #[must_use]
     pub const fn not_sent(mut self) -> Self {
@@ -56,6 +71,13 @@ impl Failure {
     #[must_use]
     pub const fn never_retry(mut self) -> Self {
         self.retry = false;
+        self
+    }
+
+    /// Says that the deployment did nothing wrong (default: the kind decides): for its health the caller went away.
+    #[must_use]
+    pub const fn blameless(mut self) -> Self {
+        self.blameless = true;
         self
     }
 
@@ -85,13 +107,15 @@ impl Failure {
         self.sent
     }
 
-    /// What this failure does to the health of its deployment, by its kind.
+    /// What this failure does to the health of its deployment, by its kind; nothing where it is
+    /// [blameless](Self::blameless).
     ///
     /// [`Overloaded`](FailureKind::Overloaded) counts, and cools at once when the server said for how long.
     #[must_use]
     pub const fn cools(&self) -> Cools {
         use FailureKind as K;
         match self.kind {
+            _ if self.blameless => Cools::Never,
             K::RateLimited | K::QuotaExhausted | K::Unauthorized | K::NotFound => Cools::AtOnce,
             K::Overloaded if self.retry_after.is_some() => Cools::AtOnce,
             K::Connect | K::Timeout | K::Overloaded | K::Server | K::Malformed | K::Truncated => {
@@ -109,6 +133,11 @@ impl Failure {
     #[must_use]
     pub const fn is_soft(&self) -> bool {
         matches!(self.cools(), Cools::Counts)
+    }
+
+    /// Whether the caller would wait no longer, which says nothing of the deployment.
+    pub(crate) const fn is_callers(&self) -> bool {
+        self.blameless || matches!(self.kind, FailureKind::Cancelled)
     }
 
     /// Whether the server said that there must be no retry.
@@ -281,6 +310,15 @@ mod tests {
         }
         let overloaded = Failure::new(K::Overloaded).with_retry_after(Duration::ZERO);
         assert_eq!((overloaded.cools(), overloaded.is_soft()), (Cools::AtOnce, false));
+    }
+
+    #[test]
+    fn what_nobody_is_to_blame_for_never_cools_and_is_still_retried() {
+        for &kind in K::ALL {
+            let failure = Failure::new(kind).blameless().with_retry_after(Duration::ZERO);
+            assert_eq!(failure.cools(), Cools::Never, "{kind}");
+            assert_eq!(failure.retry_elsewhere(), kind.retry_elsewhere(), "{kind}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{RetryPolicy, policy::Case};
 use crate::{
     BoxError, Error,
     body::{HandOver, KeptBody, ReplayBody},
-    error::TimedOut,
+    error::{Refused, RefusedReason, TimedOut},
     outcome::{FailureKind, Outcome},
     trail::{Saved, Trail, outcome_of},
 };
@@ -105,14 +105,19 @@ impl<S, R: Body> Again<S, R> {
     fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
         let result = result.map(Response::into_parts);
         let outcome = outcome_of(&*self.policy.classify, &result);
-        self.note(outcome);
+        let refused = result.as_ref().err().and_then(Error::as_refused).map(Refused::reason);
+        self.note(outcome, refused.is_some());
         let Outcome::Failure(failure) = outcome else {
             return Next::Return(result.map(KeptBody::live));
         };
-        if failure.kind() == FailureKind::Refused
+        if (refused.is_some() || failure.kind() == FailureKind::Refused)
             && let Some(last) = self.last.take()
         {
             return Next::Return(last.map(|kept| *kept));
+        }
+        // What no deployment has now, none will have after a wait.
+        if let Some(RefusedReason::ContextWindow | RefusedReason::Unsupported) = refused {
+            return Next::Return(result.map(KeptBody::live));
         }
         let head = self.saved.head();
         let case = Case {
@@ -122,8 +127,10 @@ impl<S, R: Body> Again<S, R> {
             body: &self.body,
             trail: &self.trail,
             spare: self.trail.has_spare_since(self.before),
-            elsewhere: self.saved.elsewhere().on.contains(failure.kind()),
+            elsewhere: self.saved.carried().elsewhere.on.contains(failure.kind()),
             retries: self.retries,
+            deployment_allows: self.trail.retries_since(self.before),
+            carried: self.saved.carried(),
         };
         match self.policy.next(&case, Instant::now()) {
             Some(wait) => {
@@ -138,10 +145,10 @@ impl<S, R: Body> Again<S, R> {
         }
     }
 
-    /// Enters the attempt on the trail, unless a balance below has, and how it ended.
-    fn note(&self, outcome: Outcome) {
-        let refused =
-            outcome.failure().is_some_and(|failure| failure.kind() == FailureKind::Refused);
+    /// Enters the attempt on the trail, unless a balance below has or it was none, and how it ended.
+    fn note(&self, outcome: Outcome, refused: bool) {
+        let refused = refused
+            || outcome.failure().is_some_and(|failure| failure.kind() == FailureKind::Refused);
         if self.trail.judged_since(self.before, outcome) || refused {
             return;
         }

@@ -51,6 +51,7 @@
 
 mod backoff;
 mod budget;
+mod counts;
 mod future;
 mod layer;
 mod policy;
@@ -58,6 +59,7 @@ mod service;
 
 pub use self::backoff::Backoff;
 pub use self::budget::RetryBudget;
+pub use self::counts::RetryCounts;
 pub use self::future::ResponseFuture;
 pub use self::layer::RetryLayer;
 pub use self::policy::RetryPolicy;

@@ -1,13 +1,13 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
-use super::{Backoff, RetryBudget};
+use super::{Backoff, RetryBudget, RetryCounts};
 use crate::{
     body::ReplayBody,
     outcome::{Classify, Failure, FailureKind, HttpClassify, Sent},
-    trail::Trail,
+    trail::{Carried, GroupName, Names, Trail},
 };
 
 /// What is retried, how often, and after what wait.
@@ -27,7 +27,11 @@ pub struct RetryPolicy {
     pub(super) classify: Arc<dyn Classify>,
     any_method: bool,
     retries: u32,
-    by_kind: Vec<(FailureKind, u32)>,
+    counts: RetryCounts,
+    /// In the stead of `counts`.
+    by_group: HashMap<GroupName, RetryCounts>,
+    names: Arc<Names>,
+    asks_deployments: bool,
     backoff: Backoff,
     longest_wait: Duration,
     pub(super) deadline: Option<Duration>,
@@ -52,6 +56,10 @@ pub(super) struct Case<'a> {
     pub(super) elsewhere: bool,
     /// Retries made so far.
     pub(super) retries: u32,
+    /// How many the deployment that failed allows, where it says.
+    pub(super) deployment_allows: Option<u32>,
+    /// What the request carried when it came.
+    pub(super) carried: &'a Carried,
 }
 
 impl Default for RetryPolicy {
@@ -69,7 +77,10 @@ impl RetryPolicy {
             classify: Arc::new(HttpClassify::new()),
             any_method: false,
             retries: 2,
-            by_kind: Vec::new(),
+            counts: RetryCounts::new(),
+            by_group: HashMap::new(),
+            names: Arc::default(),
+            asks_deployments: false,
             backoff: Backoff::default(),
             longest_wait: Duration::from_secs(60),
             deadline: None,
@@ -85,19 +96,38 @@ impl RetryPolicy {
         Self { any_method: true, ..Self::new() }
     }
 
-    /// How often a request is sent at most, the first time included. Default 3, which is LiteLLM's two retries.
+    /// How often a request is sent at most, the first time included, where neither the
+    /// [request](crate::Overrides::retries) nor the [deployment](crate::Deployment::retries) it fails on says. Default 3,
+    /// which is LiteLLM's two retries. With 1, and no other counts, nothing is recorded to be sent again, so that the
+    /// deployments of a stack put together by hand have no say.
     #[must_use]
     pub fn attempts(mut self, count: u32) -> Self {
         self.retries = count.saturating_sub(1);
         self
     }
 
-    /// How many retries a failure of this kind may have, in the stead of [`attempts`](Self::attempts); also for kinds
-    /// that are not retried otherwise, and 0 to never retry one. LiteLLM's `retry_policy`.
+    /// How many retries a failure of this kind may have, in the stead of [`attempts`](Self::attempts) and of what
+    /// request and deployment say, unless the request says 0; also for kinds that are not retried otherwise, and 0 to
+    /// never retry one.
     #[must_use]
     pub fn retries_of(mut self, kind: FailureKind, count: u32) -> Self {
-        self.by_kind.retain(|(other, _)| *other != kind);
-        self.by_kind.push((kind, count));
+        self.counts = self.counts.of(kind, count);
+        self
+    }
+
+    /// All counts by kind at once, in the stead of those given [before](Self::retries_of). LiteLLM's `retry_policy`.
+    #[must_use]
+    pub fn counts(mut self, counts: RetryCounts) -> Self {
+        self.counts = counts;
+        self
+    }
+
+    /// The counts by kind for requests to one group, in the stead of those for [all](Self::counts). LiteLLM's
+    /// `model_group_retry_policy`. In a [`FleetLayer`](crate::fleet::FleetLayer) they hold for its aliases and for the
+    /// names its wildcards match, too.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<GroupName>, counts: RetryCounts) -> Self {
+        self.by_group.insert(group.into(), counts);
         self
     }
 
@@ -158,18 +188,51 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether any retry can ever be made.
-    pub(super) fn retries_at_all(&self) -> bool {
-        self.retries > 0 || self.by_kind.iter().any(|(_, count)| *count > 0)
+    /// Gives every name the counts of the group that serves it, where it has none of its own.
+    pub(crate) fn named(mut self, names: Arc<Names>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Some deployment below says for itself how many retries there may be.
+    pub(crate) fn asks_deployments(mut self, asks: bool) -> Self {
+        self.asks_deployments = asks;
+        self
+    }
+
+    /// Whether any retry can ever be made of a request that `carried` this.
+    pub(super) fn retries_at_all(&self, carried: Option<&Carried>) -> bool {
+        match carried.and_then(asked) {
+            Some(count) => count > 0,
+            None => {
+                self.retries > 0
+                    || self.asks_deployments
+                    || self.counts.grants_any()
+                    || self.by_group.values().any(RetryCounts::grants_any)
+            }
+        }
+    }
+
+    /// The counts for requests to `group`.
+    fn counts_of(&self, group: Option<&GroupName>) -> &RetryCounts {
+        let group = group.filter(|_| !self.by_group.is_empty());
+        let own = group
+            .and_then(|group| self.names.all_of(group).find_map(|name| self.by_group.get(name)));
+        own.unwrap_or(&self.counts)
     }
 
     /// How long to wait before the next attempt; none if there is none.
     pub(super) fn next(&self, case: &Case<'_>, now: Instant) -> Option<Duration> {
         let failure = case.failure;
-        let own =
-            self.by_kind.iter().find(|(kind, _)| *kind == failure.kind()).map(|(_, count)| *count);
-        let wanted = failure.retry_elsewhere() || own.is_some() && !failure.forbids_retry();
-        if !wanted || case.retries >= own.unwrap_or(self.retries) || !self.may_repeat(case) {
+        let counts = self.counts_of(case.carried.group.as_ref());
+        let of_kind = counts.get(failure.kind());
+        let wanted = failure.retry_elsewhere() || of_kind.is_some() && !failure.forbids_retry();
+        let most = match (asked(case.carried), of_kind.or(counts.get_others())) {
+            (Some(0), _) => 0,
+            (_, Some(count)) => count,
+            (asked, None) => asked.or(case.deployment_allows).unwrap_or(self.retries),
+        };
+        if !wanted || case.retries >= most || !self.may_repeat(case) {
             return None;
         }
         let wait = self.wait(case)?;
@@ -211,12 +274,18 @@ impl RetryPolicy {
     }
 }
 
+/// How many retries a request asks for.
+fn asked(carried: &Carried) -> Option<u32> {
+    carried.overrides.as_ref()?.retries
+}
+
 impl fmt::Debug for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicy")
             .field("any_method", &self.any_method)
             .field("retries", &self.retries)
-            .field("retries_of", &self.by_kind)
+            .field("counts", &self.counts)
+            .field("groups", &self.by_group)
             .field("deadline", &self.deadline)
             .field("budget", &self.budget)
             .finish_non_exhaustive()

@@ -65,7 +65,7 @@ where
         let (mut head, body) = request.into_parts();
         let now = Instant::now();
         let deadline = self.policy.deadline.and_then(|limit| now.checked_add(limit));
-        if !self.policy.retries_at_all() || is_sent_once(&head) {
+        if !self.policy.retries_at_all(Carried::of(&head.extensions)) || is_sent_once(&head) {
             if let Some(deadline) = deadline {
                 Carried::entry(&mut head.extensions).begin_trail(now).limit(deadline);
             }

@@ -1,10 +1,16 @@
 //! A time limit for each attempt, until its response head.
 //!
-//! Under a [balance](crate::balance) the deployment's own [`timeout`](crate::Deployment::timeout) goes before the
-//! layer's, and neither lasts beyond the deadline of the request as a whole ([`Trail::limit`](crate::Trail::limit)). An
-//! attempt that runs out ends in [`Error::TimedOut`], which counts against the deployment (unless it was the request's
-//! deadline that came), and which a retry above takes elsewhere. No timer is set where no limit is. The error of Tower's
-//! own `Timeout` is not known to the other layers as one, so attempts are better limited by this.
+//! Over an `llm::Verify`, which holds the head back until it has seen how the body begins, that is until the first chunk.
+//!
+//! What the request asks for goes first ([`Overrides`]); then, under a [balance](crate::balance), the deployment's own
+//! [`timeout`](crate::Deployment::timeout); then the layer's. Where the response is [wanted as a
+//! stream](crate::Demand::stream), the limits for streams go before the others, the deployment's first. None of them
+//! lasts beyond the deadline of the request as a whole ([`Trail::limit`]). No timer is set where no limit is.
+//!
+//! An attempt that runs out ends in [`Error::TimedOut`], which a retry above takes elsewhere. It counts against the
+//! deployment, unless it was the request's deadline that came, or a limit that the request asked for and that was
+//! shorter than its own. The error of Tower's own `Timeout` is not known to the other layers as one, so attempts are
+//! better limited by this.
 //!
 //! ```
 //! use std::{convert::Infallible, future, time::Duration};
@@ -35,27 +41,42 @@ use tower_service::Service;
 pub use self::future::ResponseFuture;
 use crate::{
     BoxError, Error,
+    deployment::Deployment,
     error::{Refused, RefusedReason, TimedOut},
-    trail::{Carried, Trail},
+    trail::{Carried, Overrides, Trail},
 };
 
 /// Applies [`Timeout`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TimeoutLayer {
-    limit: Option<Duration>,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Limits {
+    all: Option<Duration>,
+    streams: Option<Duration>,
 }
 
 impl TimeoutLayer {
     /// Gives each attempt `limit`, unless its deployment has a limit of its own.
     #[must_use]
     pub const fn new(limit: Duration) -> Self {
-        Self { limit: Some(limit) }
+        Self { limits: Limits { all: Some(limit), streams: None } }
     }
 
     /// Limits only attempts whose deployment or request has a limit.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { limit: None }
+        Self { limits: Limits { all: None, streams: None } }
+    }
+
+    /// Gives attempts whose response is wanted as a [stream](crate::Demand::stream) another limit, until its head.
+    /// LiteLLM's `stream_timeout`. Default: as the others.
+    #[must_use]
+    pub const fn stream(mut self, limit: Duration) -> Self {
+        self.limits.streams = Some(limit);
+        self
     }
 }
 
@@ -63,7 +84,7 @@ impl<S> Layer<S> for TimeoutLayer {
     type Service = Timeout<S>;
 
     fn layer(&self, inner: S) -> Timeout<S> {
-        Timeout { inner, limit: self.limit }
+        Timeout { inner, limits: self.limits }
     }
 }
 
@@ -71,7 +92,30 @@ impl<S> Layer<S> for TimeoutLayer {
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
     inner: S,
-    limit: Option<Duration>,
+    limits: Limits,
+}
+
+impl Limits {
+    /// The limit of an attempt.
+    fn of(self, carried: Option<&Carried>) -> Option<TimedOut> {
+        let Some(carried) = carried else { return self.all.map(TimedOut::new) };
+        let streams = carried.demand.as_ref().is_some_and(|demand| demand.stream);
+        let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
+        let all = deployment.and_then(Deployment::get_timeout).or(self.all);
+        let of_streams = || deployment.and_then(Deployment::get_stream_timeout).or(self.streams);
+        let own = if streams { of_streams().or(all) } else { all };
+        let asked = carried.overrides.as_ref().and_then(|asked| asked.limit(streams));
+        match asked {
+            Some(asked) if own.is_none_or(|own| asked < own) => Some(TimedOut::at_callers(asked)),
+            asked => asked.or(own).map(TimedOut::new),
+        }
+    }
+}
+
+impl Overrides {
+    fn limit(&self, streams: bool) -> Option<Duration> {
+        self.stream_timeout.filter(|_| streams).or(self.timeout)
+    }
 }
 
 impl<S, B> Service<Request<B>> for Timeout<S>
@@ -89,8 +133,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let carried = Carried::of(request.extensions());
-        let own = carried.and_then(|carried| carried.attempt.as_ref()?.deployment.get_timeout());
-        let limit = own.or(self.limit).map(TimedOut::new);
+        let limit = self.limits.of(carried);
         let deadline = carried.and_then(|carried| carried.trail.as_ref()).and_then(Trail::deadline);
         let Some(left) =
             deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use http::{Request, request::Parts};
 use tokio::time::Instant;
 
-use super::{Carried, Elsewhere, Trail};
+use super::{Carried, Trail};
 use crate::body::ReplayBody;
 
 /// A copy of a request's head that layers share.
@@ -44,9 +44,9 @@ impl Saved {
         &self.head.0
     }
 
-    /// Where a layer above can still send the request.
-    pub(crate) fn elsewhere(&self) -> Elsewhere {
-        self.carried.elsewhere
+    /// What the request carried when it came here.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
     }
 
     /// The copy, for layers below to share.

@@ -1,9 +1,14 @@
-use std::fmt;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use http::{
     Uri,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{Authority, Parts, PathAndQuery, Scheme},
 };
+
+use crate::trail::Captured;
 
 /// An absolute URL to put before the path of requests.
 #[derive(Clone, Debug)]
@@ -43,30 +48,52 @@ impl BaseUrl {
         &self.text
     }
 
-    /// The URL of a request to `uri`, whose own scheme and host do not matter.
-    pub(super) fn join(&self, uri: Uri) -> Uri {
-        let mut parts = uri.into_parts();
+    /// This URL, with `target` for its path and query.
+    pub(super) fn with(&self, target: PathAndQuery) -> Uri {
+        let mut parts = Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        let asked = parts.path_and_query.take().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        parts.path_and_query = Some(self.with_path(asked));
+        parts.path_and_query = Some(target);
         // A URI with all its parts is always valid.
         Uri::from_parts(parts).unwrap_or_default()
     }
 
-    fn with_path(&self, asked: PathAndQuery) -> PathAndQuery {
-        if self.path.is_empty() {
-            return asked;
+    /// Its path, without a slash at its end: empty for the root. A `*` stands for what a wildcard of the group stood for.
+    pub(super) fn path(&self, captured: Option<&Captured>) -> Cow<'_, str> {
+        match captured {
+            Some(captured) if self.path.contains('*') => Cow::Owned(filled(&self.path, captured)),
+            _ => Cow::Borrowed(&self.path),
         }
-        let tail = match asked.as_str() {
-            // As OPTIONS may ask for: it stands for the server and has no path to add to.
-            "*" => return asked,
-            root if asked.path() == "/" => root.trim_start_matches('/'),
-            tail => tail,
-        };
-        // Two valid paths in a row make one.
-        PathAndQuery::try_from(format!("{}{tail}", self.path)).unwrap_or(asked)
     }
+}
+
+/// As [`Captured::fill`], with what is filled in kept inside its segment of the path.
+fn filled(path: &str, captured: &Captured) -> String {
+    let encoded = Captured::new(captured.iter().map(|text| encode(text).into()));
+    let filled = encoded.fill(path);
+    if !filled.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return filled;
+    }
+    // Servers would walk up on these, and on their encoded form too: it becomes a name that nobody has.
+    let segments = filled.split('/').map(|segment| match segment {
+        "." | ".." => segment.replace('.', "%252E"),
+        segment => segment.to_owned(),
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// `text` as it may stand in a segment of a path, or in the name or value of a query: everything encoded but RFC 3986's
+/// unreserved characters.
+pub(crate) fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // A string takes whatever is written to it.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
 }
 
 /// A base URL that cannot be used.
@@ -75,6 +102,13 @@ pub struct InvalidUrl {
     /// Empty where the URL holds a secret.
     url: String,
     reason: &'static str,
+}
+
+impl InvalidUrl {
+    #[cfg(feature = "llm")]
+    pub(crate) const fn because(reason: &'static str) -> Self {
+        Self { url: String::new(), reason }
+    }
 }
 
 impl fmt::Display for InvalidUrl {
@@ -90,27 +124,18 @@ impl std::error::Error for InvalidUrl {}
 
 #[cfg(test)]
 mod tests {
-    use super::BaseUrl;
-
-    fn joined(base: &str, asked: &str) -> String {
-        BaseUrl::parse(base).unwrap().join(asked.parse().unwrap()).to_string()
-    }
+    use super::{BaseUrl, encode, filled};
+    use crate::trail::Captured;
 
     #[test]
-    fn the_path_of_the_base_goes_before_the_path_of_the_request() {
-        assert_eq!(joined("https://a.example", "/v1/chat?x=1"), "https://a.example/v1/chat?x=1");
-        assert_eq!(joined("https://a.example/v1", "/chat?x=1"), "https://a.example/v1/chat?x=1");
-        assert_eq!(joined("https://a.example/v1/", "/chat"), "https://a.example/v1/chat");
-        assert_eq!(joined("http://a.example:8080/v1", "/"), "http://a.example:8080/v1");
-        assert_eq!(joined("https://a.example/v1", "/?x=/1"), "https://a.example/v1?x=/1");
-    }
-
-    #[test]
-    fn the_host_of_the_request_does_not_matter() {
-        assert_eq!(
-            joined("https://a.example/v1", "http://other.example/chat"),
-            "https://a.example/v1/chat"
-        );
+    fn what_fills_a_wildcard_stays_in_its_segment() {
+        let fill = |text: &str| filled("/deployments/*/x", &Captured::new([text.into()]));
+        assert_eq!(fill("gpt-4o"), "/deployments/gpt-4o/x");
+        assert_eq!(fill("a/../b?c#d"), "/deployments/a%2F..%2Fb%3Fc%23d/x");
+        assert_eq!(fill("größe *"), "/deployments/gr%C3%B6%C3%9Fe%20%2A/x");
+        assert_eq!(fill(".."), "/deployments/%252E%252E/x");
+        assert_eq!(fill("."), "/deployments/%252E/x");
+        assert_eq!(encode("a.b-c_d~e"), "a.b-c_d~e");
     }
 
     #[test]

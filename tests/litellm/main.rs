@@ -30,7 +30,8 @@ use tower_fleet::{
     config::ConfiguredFleet,
     deployment::Status,
     fleet::{Group, Stack},
-    llm::{Inspect, InspectLayer, RewriteModelLayer, RewrittenBody},
+    llm::AttemptLayer,
+    llm::{Inspect, InspectLayer, RewrittenBody},
 };
 
 use self::upstream::{Answer, Upstream};
@@ -41,7 +42,7 @@ type Http = Client<HttpConnector, RewrittenBody<ReplayBody>>;
 #[derive(Clone)]
 struct Fleet {
     layer: ConfiguredFleet,
-    service: Inspect<Stack<Http, RewriteModelLayer>>,
+    service: Inspect<Stack<Http, AttemptLayer>>,
 }
 
 /// The text of a configuration file.

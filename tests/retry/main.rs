@@ -17,6 +17,7 @@ use tower_fleet::{
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allowed;
 mod body;
 mod choice;
 mod fleet;

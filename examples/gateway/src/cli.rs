@@ -8,13 +8,17 @@ Deployments are reached directly: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are not r
 the public authorities that Mozilla trusts (webpki-roots), not the system's, and those of the PEM file that \
 SSL_CERT_FILE names.";
 
-/// Sends OpenAI-compatible requests across a fleet of deployments: balances, cools down, retries, falls back.
+/// Sends OpenAI and Anthropic requests across a fleet of deployments: balances, cools down, retries, falls back.
 #[derive(Debug, Parser)]
 #[command(version, after_help = OUTBOUND)]
 pub struct Args {
-    /// A LiteLLM configuration file; without one, four simulated deployments are started
+    /// A LiteLLM configuration file; without one, simulated deployments are started
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Print what was understood of the configuration, and end
+    #[arg(long, requires = "config")]
+    pub check: bool,
 
     /// The address to listen on, or a name of it
     #[arg(long, default_value = "127.0.0.1")]

@@ -25,6 +25,8 @@ pin_project! {
     /// therefore lets the other tasks run before it gives a chunk away, and again for each that came by then. It never
     /// waits for anything else to happen; and it does not even do so much with the first chunk, which is what the client is
     /// waiting for, and with the last.
+    ///
+    /// An error lets the chunk before it go out first: hyper's server drops what it has not written yet when a body fails.
     pub(crate) struct Coalesced<B>
     where
         B: Body,
@@ -38,12 +40,14 @@ pin_project! {
         begun: bool,
         // Turns the other tasks are still given since the last chunk came.
         turns: u8,
+        // Whether the server may have a chunk that it has not written yet.
+        unwritten: bool,
     }
 }
 
 impl<B: Body> Coalesced<B> {
     pub(crate) fn new(inner: B) -> Self {
-        Self { inner, held: Vec::new(), next: None, begun: false, turns: 0 }
+        Self { inner, held: Vec::new(), next: None, begun: false, turns: 0, unwritten: false }
     }
 }
 
@@ -66,7 +70,10 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
                     }
                 }
                 Poll::Ready(Err(other)) => *this.next = Some(other),
-                Poll::Pending if this.held.is_empty() => return Poll::Pending,
+                Poll::Pending if this.held.is_empty() => {
+                    *this.unwritten = false;
+                    return Poll::Pending;
+                }
                 Poll::Pending if *this.begun && *this.turns > 0 => {
                     *this.turns -= 1;
                     cx.waker().wake_by_ref();
@@ -76,9 +83,14 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
             }
         }
         if this.held.is_empty() {
+            if matches!(this.next, Some(Some(Err(_)))) && std::mem::take(this.unwritten) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(this.next.take().flatten());
         }
         *this.begun = true;
+        *this.unwritten = true;
         Poll::Ready(Some(Ok(Frame::data(merge(this.held)))))
     }
 
@@ -279,7 +291,8 @@ mod tests {
     #[test]
     fn trailers_and_errors_come_after_the_chunks_before_them() {
         assert_eq!(polls([Chunk("a"), Chunk("b"), Trailers]), ["ab", "trailers"]);
-        assert_eq!(polls([Chunk("a"), Chunk("b"), Error]), ["ab", "broken"]);
+        assert_eq!(polls([Chunk("a"), Chunk("b"), Error]), ["ab", "-", "broken"]);
+        assert_eq!(polls([Chunk("a"), Turn, Error]), ["a", "-", "broken"]);
         assert_eq!(polls([Trailers]), ["trailers"]);
         assert_eq!(polls([Error]), ["broken"]);
         assert_eq!(polls([]), [""; 0]);
@@ -291,6 +304,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         assert!(body.as_mut().poll_frame(&mut context).is_ready());
         assert!(!body.is_end_stream());
+        assert!(body.as_mut().poll_frame(&mut context).is_pending());
         let error = body.as_mut().poll_frame(&mut context);
         assert!(matches!(error, Poll::Ready(Some(Err("broken")))));
     }

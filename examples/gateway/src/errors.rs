@@ -1,13 +1,16 @@
-//! Errors in `OpenAI`'s shape, which its clients turn into exceptions of their own.
+//! Errors in the shape of the API that was asked, which its clients turn into exceptions of their own.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, header::RETRY_AFTER};
-use serde::Serialize;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::json;
 use tower_fleet::{
     Error,
     error::{Refused, RefusedReason},
@@ -19,27 +22,52 @@ use tower_fleet::{
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// An answer of the gateway's own, where no deployment gave one.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct ApiError {
-    #[serde(skip)]
     status: StatusCode,
     message: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
     param: Option<&'static str>,
     code: Option<&'static str>,
-    #[serde(skip)]
     wait: Option<Duration>,
+}
+
+/// What an error looks like.
+#[derive(Clone, Copy)]
+enum Shape {
+    OpenAi,
+    Anthropic,
+}
+
+impl Shape {
+    /// The shape that whoever asks at `path` expects: Anthropic's API is `/messages` and what is below.
+    fn at(path: &str) -> Self {
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        match path.strip_prefix("/messages") {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
+            _ => Self::OpenAi,
+        }
+    }
+
+    /// The error's `type`.
+    fn kind(self, status: StatusCode) -> &'static str {
+        match (self, status.as_u16()) {
+            (_, 429) => "rate_limit_error",
+            (Self::OpenAi, 500..) => "server_error",
+            (Self::OpenAi, _) => "invalid_request_error",
+            (Self::Anthropic, 401) => "authentication_error",
+            (Self::Anthropic, 404) => "not_found_error",
+            (Self::Anthropic, 413) => "request_too_large",
+            (Self::Anthropic, 503) => "overloaded_error",
+            (Self::Anthropic, 504) => "timeout_error",
+            (Self::Anthropic, 500..) => "api_error",
+            (Self::Anthropic, _) => "invalid_request_error",
+        }
+    }
 }
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let kind = match status {
-            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            status if status.is_server_error() => "server_error",
-            _ => "invalid_request_error",
-        };
-        Self { status, message: message.into(), kind, param: None, code: None, wait: None }
+        Self { status, message: message.into(), param: None, code: None, wait: None }
     }
 
     const fn code(mut self, code: &'static str) -> Self {
@@ -66,6 +94,11 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed")
     }
 
+    /// Says the same of a wrong key as of none.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "this needs the gateway's key").code("invalid_api_key")
+    }
+
     pub(crate) fn encoded(encoding: &str) -> Self {
         let message =
             format!("a body with content-encoding {encoding} cannot be read; send it without");
@@ -87,6 +120,15 @@ impl ApiError {
             }
             (RefusedReason::Deadline, _) => {
                 return Self::new(StatusCode::GATEWAY_TIMEOUT, refused.to_string()).code("timeout");
+            }
+            (RefusedReason::ContextWindow, _) => {
+                return Self::new(StatusCode::BAD_REQUEST, refused.to_string())
+                    .code("context_length_exceeded");
+            }
+            (RefusedReason::Unsupported, _) => {
+                return Self::new(StatusCode::BAD_REQUEST, refused.to_string())
+                    .of_model()
+                    .code("unsupported_by_model");
             }
             (RefusedReason::Full, _) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string()).code("no_capacity")
@@ -115,10 +157,35 @@ impl ApiError {
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The answer to a request for `path`.
+    pub(crate) fn answer_to(&self, path: &str) -> Response {
+        let Self { status, message, param, code, wait } = self;
+        let shape = Shape::at(path);
+        let kind = shape.kind(*status);
+        let body = match shape {
+            Shape::OpenAi => {
+                json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
+            }
+            Shape::Anthropic => {
+                json!({"type": "error", "error": {"type": kind, "message": message}})
+            }
+        };
+        let mut response = (*status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(wait) = wait {
+            retry_after(headers, *wait);
+        }
+        if *status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 impl From<&Error> for ApiError {
-    /// The details of a connection that failed are for the log: they name hosts the client need not know.
+    /// The details of a connection that failed, or of an answer that made no sense, are for the log: they speak of hosts
+    /// the client need not know.
     fn from(error: &Error) -> Self {
         if let Some(refused) = error.as_refused() {
             return Self::refused(refused);
@@ -130,6 +197,10 @@ impl From<&Error> for ApiError {
             let message = format!("the deployment was too slow: {limit}");
             Self::new(StatusCode::GATEWAY_TIMEOUT, message).code("timeout")
         };
+        if matches!(error, Error::Malformed(_)) {
+            let message = "the deployment's answer is not what was asked for";
+            return Self::new(StatusCode::BAD_GATEWAY, message).code("malformed_response");
+        }
         match Failure::from_error(error).kind() {
             _ if error.is_timeout() => too_slow(error.to_string()),
             FailureKind::Timeout => too_slow("time-out".to_owned()),
@@ -139,16 +210,6 @@ impl From<&Error> for ApiError {
             _ => Self::new(StatusCode::BAD_GATEWAY, "the deployment could not be reached")
                 .code("connection_failed"),
         }
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(HashMap::from([("error", &self)]))).into_response();
-        if let Some(wait) = self.wait {
-            retry_after(response.headers_mut(), wait);
-        }
-        response
     }
 }
 
@@ -163,6 +224,16 @@ pub(crate) fn retry_after(headers: &mut HeaderMap, wait: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shape_is_that_of_the_path() {
+        for path in ["/messages", "/v1/messages", "/v1/messages/count_tokens"] {
+            assert!(matches!(Shape::at(path), Shape::Anthropic), "{path}");
+        }
+        for path in ["/", "/v1", "/v1/chat/completions", "/v1/messagesome", "/v1/models/messages"] {
+            assert!(matches!(Shape::at(path), Shape::OpenAi), "{path}");
+        }
+    }
 
     #[test]
     fn a_wait_is_rounded_up() {

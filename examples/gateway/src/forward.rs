@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, extract::Request, response::Response};
 use http::{Method, Uri};
 use tower::ServiceExt;
-use tower_fleet::{Served, Trail, body::WatchedBody, trail::Step};
+use tower_fleet::{GroupName, Served, Trail, body::WatchedBody, trail::Step};
 
 use crate::{
     coalesce::Coalesced,
@@ -19,24 +15,34 @@ use crate::{
     log::Line,
 };
 
-/// Sends `request` to `endpoint` of the deployment the fleet picks.
+/// Sends `request` to `endpoint` of the deployment the fleet picks, from `group` where the path named one.
 ///
 /// The request is made anew, so that nothing of the incoming one goes on by accident. Its query does not: no endpoint has
 /// one, and some clients put their key there.
-pub(crate) async fn forward(gateway: Arc<Gateway>, endpoint: Uri, request: Request) -> Response {
+///
+/// What the answer costs is known when its body has ended, so it is in the log and in `/fleet`, and in no header.
+pub(crate) async fn forward(
+    gateway: Arc<Gateway>,
+    endpoint: Uri,
+    group: Option<GroupName>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = endpoint;
     *outgoing.headers_mut() = head.headers;
-    headers::to_deployment(outgoing.headers_mut());
+    if let Some(group) = group {
+        group.set(&mut outgoing);
+    }
 
     let asked = Asked::default();
     outgoing.extensions_mut().insert(asked.clone());
     let trail = Trail::start(&mut outgoing);
-    let mut line = Line::new(head.method, head.uri.path(), asked, trail.clone());
+    let service = gateway.service.clone();
+    let mut line = Line::new(gateway, head.method, head.uri.path(), asked, trail.clone());
 
-    match gateway.service.clone().oneshot(outgoing).await {
+    match service.oneshot(outgoing).await {
         Ok(response) => {
             let served = Served::of(&response).map(|served| served.deployment().clone());
             let (mut head, body) = response.into_parts();
@@ -51,7 +57,7 @@ pub(crate) async fn forward(gateway: Arc<Gateway>, endpoint: Uri, request: Reque
         Err(error) => {
             let answer = ApiError::from(&error);
             line.failed(answer.status(), &error);
-            let mut response = answer.into_response();
+            let mut response = answer.answer_to(head.uri.path());
             let attempts = trail.attempts();
             let last = attempts.last().and_then(Step::deployment);
             headers::tell(response.headers_mut(), last, &trail);

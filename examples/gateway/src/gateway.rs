@@ -1,7 +1,11 @@
-//! What the handlers share: the fleet as a service, and what there is to tell of it.
+//! The fleet as a service, and what there is to tell of it.
 
 use std::{
-    sync::{Arc, OnceLock},
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -10,30 +14,42 @@ use tower::{Layer, ServiceBuilder, util::MapRequest};
 use tower_fleet::{
     BoxError, Deployment, GroupName,
     body::ReplayBody,
-    config::Config,
-    fleet::Stack,
-    llm::{Inspect, InspectLayer, RewriteModelLayer},
+    config::{Config, ConfiguredFleet},
+    llm::{Inspect, InspectLayer},
 };
 
-use crate::client::{Client, client};
+use crate::{
+    client::{Client, client},
+    headers,
+    key::MasterKey,
+};
 
-type Fleet = Stack<Client, RewriteModelLayer>;
+type Fleet = <ConfiguredFleet as Layer<Client>>::Service;
 
-/// Reads the model's name, notes it for the log, and sends the request to the fleet.
+/// Reads what the request asks for, notes the model for the log, and sends it to the fleet.
 pub(crate) type Service =
     Inspect<MapRequest<Fleet, fn(Request<ReplayBody>) -> Request<ReplayBody>>>;
 
-pub(crate) struct Gateway {
+/// The fleet of a configuration, for [`serve`](crate::serve()) to put to work.
+pub struct Gateway {
     pub(crate) service: Service,
     /// Every deployment once, with its group, in the order of the configuration.
     pub(crate) deployments: Vec<(GroupName, Deployment)>,
     /// The names that requests may ask for, hidden ones left out.
     pub(crate) models: Vec<String>,
     pub(crate) started: SystemTime,
+    /// What callers must hold, where they must hold anything.
+    pub(crate) key: Option<MasterKey>,
+    cut_off: AtomicBool,
 }
 
 impl Gateway {
-    pub(crate) fn new(config: &Config) -> Result<Self, BoxError> {
+    /// The gateway that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// A fleet that cannot be built, or TLS that cannot be set up.
+    pub fn new(config: &Config) -> Result<Self, BoxError> {
         let fleet = config.fleet()?;
         let mut models: Vec<String> = Vec::new();
         for deployment in &config.deployments {
@@ -53,10 +69,52 @@ impl Gateway {
         models.extend(aliases.map(|alias| alias.name.clone()));
         let service = ServiceBuilder::new()
             .layer(InspectLayer::new())
-            .map_request(Asked::note as fn(_) -> _)
+            .map_request(inspected as fn(_) -> _)
             .service(fleet.layer(client()?));
-        Ok(Self { service, deployments, models, started: SystemTime::now() })
+        Ok(Self {
+            service,
+            deployments,
+            models,
+            started: SystemTime::now(),
+            key: None,
+            cut_off: AtomicBool::new(false),
+        })
     }
+
+    /// Lets in only those who hold `key`; by default everybody.
+    #[must_use]
+    pub fn master_key(mut self, key: &str) -> Self {
+        self.key = Some(MasterKey::new(key));
+        self
+    }
+
+    /// Whether callers must hold a key.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The process ends now: a request that still runs is cut off by it, not left by its client.
+    pub(crate) fn cut_off(&self) {
+        self.cut_off.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("deployments", &self.deployments).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of a request once its body has been read: only now, as some of the client's headers are read with it.
+fn inspected(mut request: Request<ReplayBody>) -> Request<ReplayBody> {
+    headers::to_deployment(request.headers_mut());
+    Asked::note(&request);
+    request
 }
 
 /// The model a request asks for, known once its body has been read: rides in the request's extensions.
@@ -68,12 +126,10 @@ impl Asked {
         self.0.get()
     }
 
-    fn note(request: Request<ReplayBody>) -> Request<ReplayBody> {
-        if let (Some(Self(slot)), Some(name)) =
-            (request.extensions().get(), GroupName::of(&request))
+    fn note(request: &Request<ReplayBody>) {
+        if let (Some(Self(slot)), Some(name)) = (request.extensions().get(), GroupName::of(request))
         {
             slot.get_or_init(|| name.clone());
         }
-        request
     }
 }

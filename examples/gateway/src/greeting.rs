@@ -10,19 +10,29 @@ use tower_fleet::config::Config;
 
 use crate::simulate;
 
+/// More than the smallest of the simulated deployments takes.
+const LONG: &str =
+    "This text has some more tokens than a model with so small a context window can take.";
+
 /// Greets whoever started the server.
 #[derive(Debug)]
 pub struct Greeting<'a> {
     address: SocketAddr,
     config: &'a Config,
     simulated: bool,
+    locked: bool,
 }
 
 impl<'a> Greeting<'a> {
-    /// A greeting from the server of `config` at `address`.
+    /// A greeting from the server of `config` at `address`; `locked` if callers must hold a key.
     #[must_use]
-    pub const fn new(address: SocketAddr, config: &'a Config, simulated: bool) -> Self {
-        Self { address, config, simulated }
+    pub const fn new(
+        address: SocketAddr,
+        config: &'a Config,
+        simulated: bool,
+        locked: bool,
+    ) -> Self {
+        Self { address, config, simulated, locked }
     }
 
     /// Writes it to the standard output; if nobody reads that, so be it.
@@ -54,15 +64,19 @@ impl fmt::Display for Greeting<'_> {
         }
         self.write_groups(f)?;
         if !self.simulated {
-            return Ok(());
+            return f.write_str(if self.locked {
+                "\nCallers must hold the master key."
+            } else {
+                "\nThere is no master key: everybody who reaches this address may ask."
+            });
         }
-        let ask = |flags: &str, body: &str| {
-            format!("curl {flags} {url}/v1/chat/completions --json '{body}'")
-        };
-        let hello = |model: &str, more: &str| {
+        let ask = |flags: &str, path: &str, model: &str, more: &str, text: &str| {
             format!(
-                r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]{more}}}"#
+                r#"curl {flags} {url}/v1/{path} --json '{{"model": "{model}", {more}"messages": [{{"role": "user", "content": "{text}"}}]}}'"#
             )
+        };
+        let chat = |flags: &str, model: &str, more: &str| {
+            ask(flags, "chat/completions", model, more, "Hello")
         };
         write!(
             f,
@@ -73,13 +87,19 @@ impl fmt::Display for Greeting<'_> {
             {}\n\n\
             A model that soon is at its limit, and falls back:\n\n  \
             for i in 1 2 3 4 5; do {}; done\n\n\
-            How the deployments are, and the models:\n\n  \
+            Anthropic's API:\n\n  \
+            {}\n\n\
+            Too long an input for the model, which another takes:\n\n  \
+            {}\n\n\
+            How the deployments are and what they cost, and the models:\n\n  \
             curl -s {url}/fleet\n  \
             curl -s {url}/v1/models\n\n\
             Each request is a line below; Ctrl-C ends.",
-            ask("-i", &hello("chat", "")),
-            ask("-N", &hello("chat", r#", "stream": true"#)),
-            ask("-s -o /dev/null -D -", &hello("capped", "")),
+            chat("-i", "chat", ""),
+            chat("-N", "chat", r#""stream": true, "#),
+            chat("-s -o /dev/null -D -", "capped", ""),
+            ask("-i", "messages", "claude", r#""max_tokens": 64, "#, "Hello"),
+            ask("-i", "chat/completions", "brief", "", LONG),
         )
     }
 }

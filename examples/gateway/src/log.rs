@@ -1,21 +1,14 @@
 //! One line a request, written when its response body has ended.
 //!
 //! ```text
-//! POST /v1/chat/completions chat 200 44ms | flaky 500 3ms -> quick 200 41ms
-//! POST /v1/chat/completions capped 200 62ms | limited 429 1ms -> quick 200 60ms | fallback to chat
+//! POST /v1/chat/completions chat 200 44ms | flaky 500 3ms -> quick 200 41ms | 12+5 tokens $0.000045
+//! POST /v1/chat/completions capped 200 62ms | limited 429 1ms -> quick 200 60ms | fallback to chat | 12+5 tokens
 //! POST /v1/chat/completions chat 200 310ms | quick 200 41ms | the client left
 //! ```
 //!
 //! Neither headers, queries nor bodies are in it, so no secret is.
 
-use std::{
-    borrow::Cow,
-    error::Error,
-    fmt,
-    io::IsTerminal as _,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{borrow::Cow, error::Error, fmt, io::IsTerminal as _, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use tower_fleet::{
@@ -28,7 +21,10 @@ use tracing_subscriber::{
     Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use crate::gateway::Asked;
+use crate::{
+    gateway::{Asked, Gateway},
+    money::Taken,
+};
 
 /// Writes what is logged to the standard error.
 pub fn init() {
@@ -52,14 +48,6 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Set once, by a process that ends.
-static CUT_OFF: AtomicBool = AtomicBool::new(false);
-
-/// Says that the process ends now: a request that still runs is cut off by it, not left by its client.
-pub fn cut_off() {
-    CUT_OFF.store(true, Ordering::Relaxed);
-}
-
 /// Writes of a request that reached no fleet.
 pub(crate) fn turned_away(method: &Method, path: &str, status: StatusCode) {
     tracing::info!("{} {} {}", Plain(method.as_str()), Plain(path), status.as_u16());
@@ -67,6 +55,7 @@ pub(crate) fn turned_away(method: &Method, path: &str, status: StatusCode) {
 
 /// What will be written of a request. Dropping it writes it, so that none is forgotten.
 pub(crate) struct Line {
+    gateway: Arc<Gateway>,
     method: Method,
     path: String,
     asked: Asked,
@@ -86,22 +75,16 @@ enum Finish {
     Failed(String),
 }
 
-impl Finish {
-    fn remark(&self) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Dropped if CUT_OFF.load(Ordering::Relaxed) => Some("cut off at shutdown".into()),
-            Self::Dropped => Some("the client left".into()),
-            Self::Complete => None,
-            Self::BrokeOff(why) => Some(format!("broke off: {why}").into()),
-            Self::Failed(why) => Some(why.into()),
-        }
-    }
-}
-
 impl Line {
-    pub(crate) fn new(method: Method, path: &str, asked: Asked, trail: Trail) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        method: Method,
+        path: &str,
+        asked: Asked,
+        trail: Trail,
+    ) -> Self {
         let path = path.to_owned();
-        Self { method, path, asked, trail, answer: None, end: Finish::Dropped }
+        Self { gateway, method, path, asked, trail, answer: None, end: Finish::Dropped }
     }
 
     /// The response head is on its way; what becomes of the body is yet to be seen.
@@ -116,6 +99,16 @@ impl Line {
             tower_fleet::Error::Service(inner) => chain(&**inner),
             ours => ours.to_string(),
         });
+    }
+
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        match &self.end {
+            Finish::Dropped if self.gateway.is_cut_off() => Some("cut off at shutdown".into()),
+            Finish::Dropped => Some("the client left".into()),
+            Finish::Complete => None,
+            Finish::BrokeOff(why) => Some(format!("broke off: {why}").into()),
+            Finish::Failed(why) => Some(why.into()),
+        }
     }
 }
 
@@ -133,7 +126,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let cut_off = match self.end {
             Finish::BrokeOff(_) => true,
-            Finish::Dropped => CUT_OFF.load(Ordering::Relaxed),
+            Finish::Dropped => self.gateway.is_cut_off(),
             Finish::Complete | Finish::Failed(_) => false,
         };
         if cut_off || self.answer.is_some_and(|status| status.is_server_error()) {
@@ -165,7 +158,10 @@ impl fmt::Display for Line {
             write!(f, "{before}{}", Plain(group.as_str()))?;
             before = ", ";
         }
-        match self.end.remark() {
+        if let Some(taken) = Taken::by(&steps) {
+            write!(f, " | {taken}")?;
+        }
+        match self.remark() {
             Some(remark) => write!(f, " | {}", Plain(&remark)),
             None => Ok(()),
         }

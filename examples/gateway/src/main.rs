@@ -1,6 +1,11 @@
 //! The server's command line.
 
-use std::{io::ErrorKind, path::Path, process::ExitCode, time::Duration};
+use std::{
+    io::{self, ErrorKind, Write as _},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use tokio::net::TcpListener;
@@ -9,7 +14,7 @@ use tower_fleet::{
     config::{Config, ConfigError},
 };
 use tower_fleet_gateway::{
-    Args, Ending, Greeting, Signals, chain, cut_off, init_log, router, serve,
+    Args, Ending, Gateway, Greeting, Report, Signals, chain, init_log, serve, simulate,
 };
 
 /// Longer than most completions take, shorter than the patience of what restarts servers.
@@ -31,12 +36,26 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<Ending, BoxError> {
     let config = match &args.config {
         Some(file) => from_file(file)?,
-        None => tower_fleet_gateway::simulate::start().await?,
+        None => simulate::start().await?,
     };
-    let router = router(&config)?;
+    if args.check {
+        check(&config)?;
+        return Ok(Ending::Drained);
+    }
+    for warning in config.warnings.iter().filter(|_| args.config.is_some()) {
+        eprintln!("warning: {warning}");
+    }
+    let gateway = Gateway::new(&config)?;
     let listener = listen(&args.host, args.port).await?;
+    let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
-    Greeting::new(listener.local_addr()?, &config, args.config.is_none()).print();
+    if args.config.is_some() && !gateway.is_locked() && !address.ip().is_loopback() {
+        eprintln!(
+            "warning: there is no `general_settings.master_key`, and {address} is no loopback address: \
+             whoever reaches it can use every key of the configuration"
+        );
+    }
+    Greeting::new(address, &config, args.config.is_none(), gateway.is_locked()).print();
 
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
@@ -50,15 +69,18 @@ async fn run(args: Args) -> Result<Ending, BoxError> {
         let Ok(mut signals) = stopped.await else { return };
         let _ = tokio::time::timeout(GRACE, signals.next()).await;
     };
-    let ending = serve(listener, router, stop, hurry).await?;
+    let ending = serve(listener, gateway, stop, hurry).await;
     match ending {
         Ending::Drained => tracing::info!("stopped: every request was answered"),
-        Ending::Cut => {
-            cut_off();
-            tracing::warn!("stopped: some requests were cut off");
-        }
+        Ending::Cut => tracing::warn!("stopped: some requests were cut off"),
     }
     Ok(ending)
+}
+
+/// Prints what was understood of the configuration.
+fn check(config: &Config) -> Result<(), BoxError> {
+    writeln!(io::stdout(), "{}", Report::of(config)?)?;
+    Ok(())
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener, BoxError> {
@@ -72,13 +94,9 @@ async fn listen(host: &str, port: u16) -> Result<TcpListener, BoxError> {
 }
 
 fn from_file(file: &Path) -> Result<Config, BoxError> {
-    let config = Config::from_file(file).map_err(|error| match error {
+    Config::from_file(file).map_err(|error| match error {
         // It names the file.
-        ConfigError::Read { .. } => chain(&error),
-        _ => format!("{} cannot be used\n{}", file.display(), chain(&error)),
-    })?;
-    for warning in &config.warnings {
-        eprintln!("warning: {warning}");
-    }
-    Ok(config)
+        ConfigError::Read { .. } => error.into(),
+        _ => format!("{} cannot be used\n{}", file.display(), chain(&error)).into(),
+    })
 }

@@ -1,9 +1,36 @@
 //! Running until told to stop, and then to the end of what runs.
 
-use std::{future::Future, io};
+use std::{
+    future::{Future, pending},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::{Router, serve::ListenerExt as _};
-use tokio::{net::TcpListener, sync::oneshot};
+use axum::{Router, serve::Listener};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tower::Service as _;
+
+use crate::{Gateway, routes};
+
+/// How long the head of a request may be awaited. That includes the time in which a connection has nothing to do, so it
+/// is more than the 90 s for which common clients keep such a connection: they, not the server, are to close it, as what
+/// is sent on a connection that is being closed is lost.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How a server that was told to stop came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,31 +43,65 @@ pub enum Ending {
 
 /// Serves HTTP/1 and cleartext HTTP/2 until `stop`, then takes no more connections and lets running requests finish; but
 /// not for longer than `hurry`, which is first polled then.
-///
-/// # Errors
-///
-/// What the listener fails with.
 pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    mut listener: TcpListener,
+    gateway: Gateway,
+    stop: impl Future<Output = ()>,
     hurry: impl Future<Output = ()>,
-) -> io::Result<Ending> {
-    let (stopping, stopped) = oneshot::channel();
-    let stop = async move {
-        stop.await;
-        let _ = stopping.send(());
-    };
-    let listener = listener.tap_io(|socket| {
-        // Nagle's algorithm would hold back the second of two small chunks for 40 ms.
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY: {error}");
+) -> Ending {
+    let gateway = Arc::new(gateway);
+    let router = routes::router(Arc::clone(&gateway));
+    let running = GracefulShutdown::new();
+    let accept = async {
+        loop {
+            let (socket, _) = Listener::accept(&mut listener).await;
+            tokio::spawn(serve_one(socket, router.clone(), running.watcher()));
         }
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+    };
     tokio::select! {
-        served = serving.into_future() => served.map(|()| Ending::Drained),
-        () = async { let _ = stopped.await; hurry.await } => Ok(Ending::Cut),
+        () = accept => {}
+        () = stop => {}
+    }
+    drop(listener);
+    tokio::select! {
+        () = running.shutdown() => Ending::Drained,
+        () = hurry => {
+            gateway.cut_off();
+            Ending::Cut
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve_one(socket: TcpStream, router: Router, watcher: Watcher) {
+    // Nagle's algorithm would hold back the second of two small chunks for 40 ms.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!("TCP_NODELAY: {error}");
+    }
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.http2().timer(TokioTimer::new());
+
+    let asked = AtomicBool::new(false);
+    let service = service_fn(|request: http::Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        router.clone().call(request)
+    });
+    let connection = watcher.watch(http.serve_connection(TokioIo::new(socket), service));
+    // The time limit of a head begins once the protocol is known, which the first bytes say: they may not come.
+    let mute = async {
+        sleep(HEAD_TIMEOUT).await;
+        if asked.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!("a connection failed: {error}");
+            }
+        }
+        () = mute => {}
     }
 }
 

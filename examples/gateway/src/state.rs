@@ -4,7 +4,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tower_fleet::{
     Deployment, GroupName,
-    deployment::{Cause, Status},
+    deployment::{Cause, Status, UsageTotals},
 };
 
 #[derive(Serialize)]
@@ -26,6 +26,23 @@ struct State<'a> {
     failed: u64,
     cancelled: u64,
     ejections: u64,
+    usage: Used,
+}
+
+/// What its answers took.
+#[derive(Serialize)]
+struct Used {
+    answers: u64,
+    input: u64,
+    cached: u64,
+    cache_written: u64,
+    output: u64,
+    reasoning: u64,
+    /// Some of it is an estimate.
+    estimated: bool,
+    /// In US dollars, without the answers that are not priced.
+    cost: f64,
+    unpriced: u64,
 }
 
 #[derive(Serialize)]
@@ -68,6 +85,23 @@ impl<'a> State<'a> {
             failed: totals.failed,
             cancelled: totals.cancelled,
             ejections: totals.ejections,
+            usage: Used::of(deployment.usage()),
+        }
+    }
+}
+
+impl Used {
+    fn of(UsageTotals { usage, cost, answers, unpriced, .. }: UsageTotals) -> Self {
+        Self {
+            answers,
+            input: usage.input,
+            cached: usage.cached,
+            cache_written: usage.cache_written,
+            output: usage.output,
+            reasoning: usage.reasoning,
+            estimated: usage.estimated,
+            cost,
+            unpriced,
         }
     }
 }

@@ -203,6 +203,10 @@ async fn the_state_of_the_fleet_holds_no_secret_and_no_address() {
     let expected = json!({"deployments": [{
         "group": "m", "id": "a", "order": 3, "weight": 1, "in_flight": 0, "picked": 1, "status": "ready",
         "succeeded": 1, "failed": 0, "cancelled": 0, "ejections": 0,
+        "usage": {
+            "answers": 0, "input": 0, "cached": 0, "cache_written": 0, "output": 0, "reasoning": 0,
+            "estimated": false, "cost": 0.0, "unpriced": 0,
+        },
     }]});
     assert_eq!(answer.json(), expected);
 }

@@ -41,7 +41,7 @@ async fn rest(mut reader: impl AsyncRead + Unpin) -> String {
 }
 
 /// A program that serves, and its address.
-async fn started(command: &mut Command) -> (Child, String) {
+async fn spawned(command: &mut Command) -> (Child, String) {
     let mut child = command.args(["--port", "0"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let first = line(&mut lines).await;
@@ -95,7 +95,7 @@ async fn a_port_in_use_is_told_and_fails() {
 
 #[tokio::test]
 async fn a_host_may_be_given_by_name() {
-    let (_child, url) = started(command().args(["--host", "localhost"])).await;
+    let (_child, url) = spawned(command().args(["--host", "localhost"])).await;
     assert_eq!(get(format!("{url}/health/liveness")).await.status, 200);
 }
 
@@ -119,7 +119,7 @@ async fn help_says_which_proxies_and_certificates_count() {
 async fn an_unknown_key_is_warned_of_and_no_secret_is_logged() {
     let upstream = Upstream::fixed(500, &[], "no").await;
     let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ", wieght: 1"));
-    let (mut child, url) = started(command().arg("--config").arg(file("warned", &text))).await;
+    let (mut child, url) = spawned(command().arg("--config").arg(file("warned", &text))).await;
     let mut request = ask(&url, "m");
     request.headers_mut().insert("authorization", "Bearer client-secret".parse().unwrap());
     *request.uri_mut() = format!("{}?key=client-secret", request.uri()).parse().unwrap();
@@ -160,7 +160,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
     ];
     let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
     let text = format!("model_list:\n{}{rest}", entries.concat());
-    let (mut child, url) = started(command().arg("--config").arg(file("logged", &text))).await;
+    let (mut child, url) = spawned(command().arg("--config").arg(file("logged", &text))).await;
     let mut errors = BufReader::new(child.stderr.take().unwrap());
 
     send(ask(&url, "m")).await;
@@ -199,7 +199,7 @@ async fn a_body_that_breaks_off_is_a_warning() {
         socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart").await.unwrap();
     });
     let text = format!("model_list:\n{}", entry("m", "a", &base, ""));
-    let (mut child, url) = started(command().arg("--config").arg(file("broken", &text))).await;
+    let (mut child, url) = spawned(command().arg("--config").arg(file("broken", &text))).await;
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let answer = http_body_util::BodyExt::collect(open(ask(&url, "m")).await.into_body());
     assert!(timeout(PATIENCE, answer).await.expect("an end in time").is_err());
@@ -210,7 +210,7 @@ async fn a_body_that_breaks_off_is_a_warning() {
 
 #[tokio::test]
 async fn without_a_configuration_it_simulates_one_and_falls_back() {
-    let (_child, url) = started(&mut command()).await;
+    let (_child, url) = spawned(&mut command()).await;
     for path in ["chat/completions", "completions", "embeddings"] {
         let request = http::Request::post(format!("{url}/v1/{path}"));
         let answer = send(request.body(r#"{"model": "chat"}"#.into()).unwrap()).await;
@@ -244,7 +244,7 @@ async fn a_sigterm_lets_running_requests_finish() {
     })
     .await;
     let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ""));
-    let (mut child, url) = started(command().arg("--config").arg(file("drained", &text))).await;
+    let (mut child, url) = spawned(command().arg("--config").arg(file("drained", &text))).await;
     let running = tokio::spawn(send(ask(&url, "m")));
     timeout(PATIENCE, arrivals.recv()).await.expect("a request in time").unwrap();
 
@@ -268,7 +268,7 @@ async fn a_sigterm_lets_running_requests_finish() {
 async fn a_second_signal_does_not_wait() {
     let upstream = Upstream::start(|_| std::future::pending()).await;
     let text = format!("model_list:\n{}", entry("m", "a", &upstream.base, ""));
-    let (mut child, url) = started(command().arg("--config").arg(file("cut", &text))).await;
+    let (mut child, url) = spawned(command().arg("--config").arg(file("cut", &text))).await;
     let running = tokio::spawn(support::open(ask(&url, "m")));
     let asked = async {
         while upstream.got().is_empty() {

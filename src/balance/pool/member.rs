@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use tokio::time::Instant;
 
+use super::Needs;
 use crate::deployment::{Deployment, Ramp, Refusal};
 
 #[derive(Debug)]
@@ -82,6 +83,10 @@ impl Member {
 
     pub(super) fn is_full(&self) -> bool {
         self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
+    }
+
+    pub(in crate::balance) fn meets(&self, needs: Option<Needs<'_>>) -> bool {
+        needs.is_none_or(|needs| needs.are_met_by(&self.deployment))
     }
 
     /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over

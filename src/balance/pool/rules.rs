@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 
 use super::{
-    Pool, Wish,
+    Needs, Pool, Wish,
     member::{InOrOut, Member},
 };
 use crate::{
@@ -17,7 +17,7 @@ impl Pool {
     /// The last resort, when none that is in can take the request: a member that is out for soft reasons, one whose
     /// time is up, or the only one there is, is asked all the same, so that the caller sees its real answer. The least
     /// busy of the lowest order, of those not tried yet if there are any. Not when another group can answer.
-    pub(super) fn forced(&mut self, wish: &Wish<'_>) -> Option<usize> {
+    pub(super) fn forced(&mut self, wish: &Wish<'_>, needs: Option<Needs<'_>>) -> Option<usize> {
         if wish.elsewhere || wish.strict {
             return None;
         }
@@ -32,7 +32,8 @@ impl Pool {
         let mut least = None;
         let mut ties = 0;
         for (index, member) in self.members.iter().enumerate() {
-            if !member.is_live() || member.is_full() || member.slots.is_empty() || !may(member) {
+            let can = member.is_live() && !member.is_full() && !member.slots.is_empty();
+            if !can || !may(member) || !member.meets(needs) {
                 continue;
             }
             let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
@@ -48,7 +49,9 @@ impl Pool {
         least.map(|(_, index)| index)
     }
 
-    pub(super) fn refusal(&self, now: Instant) -> Refused {
+    /// Why none can take the request: of those that meet its needs, what keeps them; or that none does.
+    pub(super) fn refusal(&self, now: Instant, needs: Option<Needs<'_>>) -> Refused {
+        let able = || self.serving().filter(|member| member.meets(needs));
         let out = |member: &Member| match member.health {
             InOrOut::Out { due: Some(due), why } => Some((due, why)),
             _ => None,
@@ -56,11 +59,14 @@ impl Pool {
         if self.serving == 0 {
             return Refused::new(RefusedReason::Empty);
         }
-        if self.serving().any(|member| !member.health.is_out()) {
+        if let Some(needs) = needs.filter(|_| able().next().is_none()) {
+            return Refused::new(needs.refusal(self.serving().map(|member| &member.deployment)));
+        }
+        if able().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);
         }
         let on_trial = |why: Refusal| why == Refusal::ProbesTaken;
-        match self.serving().filter_map(out).min_by_key(|(due, why)| (!on_trial(*why), *due)) {
+        match able().filter_map(out).min_by_key(|(due, why)| (!on_trial(*why), *due)) {
             None => Refused::new(RefusedReason::Paused),
             Some((due, Refusal::Cooling { kind, .. })) => {
                 let wait = due.saturating_duration_since(now);

@@ -21,6 +21,7 @@ use crate::{
 
 mod fleet;
 mod model;
+mod needs;
 mod shares;
 
 const MINUTE: Duration = Duration::from_secs(60);

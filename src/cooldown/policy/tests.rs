@@ -134,10 +134,10 @@ fn a_run_ends_with_a_success_and_with_nothing_else() {
 }
 
 #[test]
-fn what_the_client_did_wrong_never_counts() {
+fn what_the_client_did_wrong_does_not_count() {
     for policy in [CooldownPolicy::default(), CooldownPolicy::default().allowed_fails(0)] {
         for kind in NEVER {
-            let court = Court::new(policy.clone().allowed_fails_of(kind, 0));
+            let court = Court::new(policy.clone());
             (0..100).for_each(|_| court.enter(&failure(kind)));
             assert!(!court.is_cooling(), "{kind}");
         }
@@ -222,9 +222,34 @@ fn a_kind_can_have_a_count_of_its_own() {
     assert!(falls_at_the_last_of(policy(), [bad, bad, bad, slow, bad, bad, SUCCESS, slow]));
     assert!(falls_at_the_last_of(policy(), [slow, limited]), "others keep their rule");
     assert!(falls_at_the_last_of(lenient().allowed_fails_of(K::RateLimited, 2), [limited; 3]));
+}
 
-    let beside = CooldownPolicy::default().allowed_fails_of(K::RateLimited, 100);
-    assert!(falls_at_the_last_of(beside, [limited; 3]), "three in a row");
+#[test]
+fn failures_with_a_count_of_their_own_count_nowhere_else() {
+    let (slow, bad) = (failure(K::Timeout), failure(K::Server));
+    let own = || CooldownPolicy::default().allowed_fails_of(K::Timeout, 100);
+    let falls_at = |policy, outcomes: [Outcome; 7]| falls_at_the_last_of(policy, outcomes);
+    let in_a_row = own().failure_share(1.0, 1);
+    assert!(falls_at(in_a_row, [slow, slow, slow, bad, slow, bad, bad]), "three in a row");
+    let share = own().consecutive_failures(0).failure_share(0.5, 3);
+    assert!(falls_at(share, [slow, slow, slow, slow, SUCCESS, bad, bad]), "two of three");
+    let all = CooldownPolicy::default().allowed_fails(1).allowed_fails_of(K::Timeout, 100);
+    assert!(falls_at(all, [slow, slow, slow, bad, slow, slow, bad]));
+}
+
+#[test]
+fn what_the_client_did_wrong_counts_where_it_has_a_count_of_its_own() {
+    for kind in [K::BadRequest, K::ContextWindow, K::ContentPolicy] {
+        let policy = lenient().allowed_fails_of(kind, 2);
+        assert!(falls_at_the_last_of(policy.clone(), [failure(kind); 3]), "{kind}");
+        let mut court = Court::new(policy);
+        assert!(court.falls_at_the_last_of([failure(kind); 3]));
+        assert!(matches!(court.verdict(), Some((of, _, true)) if of == kind), "{kind} is soft");
+        court.now += court.verdict().unwrap().1;
+        let answered = Failure::new(kind).with_status(http::StatusCode::BAD_REQUEST);
+        court.enter(&answered.into());
+        assert!(court.is_cooling(), "a trial that fails so is no recovery");
+    }
 }
 
 #[test]

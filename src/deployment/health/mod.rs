@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Deployment;
 use crate::{
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Cools, Failure, FailureKind, Outcome},
     sync::Lock,
 };
 
@@ -32,6 +32,11 @@ pub(crate) trait Judge: Send + Sync {
 
     /// What a probe that failed so leads to; none where such a failure says nothing of the deployment.
     fn probe_failed(&self, failure: &Failure, level: u32) -> Option<Sentence>;
+
+    /// Whether `failure` makes a run of failures longer.
+    fn is_one_in_a_row(&self, failure: &Failure) -> bool {
+        failure.cools() != Cools::Never
+    }
 
     /// How far back the record reaches.
     fn window(&self) -> Duration;
@@ -122,7 +127,7 @@ pub struct Totals {
     pub succeeded: u64,
     /// Attempts that failed, whatever the kind.
     pub failed: u64,
-    /// Attempts whose caller went away.
+    /// Attempts whose caller went away, or had set a time limit that ran out.
     pub cancelled: u64,
     /// How often it was set aside.
     pub ejections: u64,

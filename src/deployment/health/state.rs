@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     Admission, Cause, Judge, Ramp, Record, Recovery, Refusal, Sentence, Standing, Status, Totals,
 };
-use crate::outcome::{Cools, Failure, FailureKind, Outcome};
+use crate::outcome::{Failure, FailureKind, Outcome};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -148,7 +148,7 @@ impl State {
         let stale = admission.epoch != self.epoch;
         match outcome {
             Outcome::Success if !stale => self.succeeded(judge, admission, now),
-            Outcome::Failure(failure) if failure.kind() == FailureKind::Cancelled => {
+            Outcome::Failure(failure) if failure.is_callers() => {
                 !stale && self.cancelled(judge, failure, now)
             }
             Outcome::Failure(failure) => {
@@ -189,7 +189,7 @@ impl State {
         let Totals { succeeded, failed, cancelled, .. } = &mut self.totals;
         *match outcome {
             Outcome::Success => succeeded,
-            Outcome::Failure(one) if one.kind() == FailureKind::Cancelled => cancelled,
+            Outcome::Failure(one) if one.is_callers() => cancelled,
             Outcome::Failure(_) => failed,
             Outcome::Ignored => return,
         } += 1;
@@ -221,7 +221,8 @@ impl State {
         failure: &Failure,
         now: Instant,
     ) -> bool {
-        self.record.failure(failure.kind(), failure.cools() != Cools::Never, now, judge.window());
+        let in_a_row = judge.is_one_in_a_row(failure);
+        self.record.failure(failure.kind(), in_a_row, now, judge.window());
         let level = self.level_at(now);
         let probing = matches!(self.phase, Phase::Probing { .. });
         let sentence = if probing {

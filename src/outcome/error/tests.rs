@@ -54,6 +54,8 @@ fn our_own_errors_are_found_however_deep() {
     let timeout = || Error::TimedOut(TimedOut::new(std::time::Duration::from_secs(1)));
     assert_eq!(verdict(&refused()), (K::Refused, Sent::No));
     assert_eq!(verdict(&timeout()), (K::Timeout, Sent::Maybe));
+    let truncated = Error::Truncated(io::Error::from(ErrorKind::ConnectionRefused).into());
+    assert_eq!(verdict(&truncated), (K::Truncated, Sent::Maybe));
 
     let nested = Wrap(Box::new(Error::Service(Box::new(Wrap(Box::new(refused()))))));
     assert_eq!(verdict(&nested), (K::Refused, Sent::No));

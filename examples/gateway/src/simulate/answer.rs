@@ -1,4 +1,4 @@
-//! Answers in `OpenAI`'s shape.
+//! What every answer has, whichever API it is of.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,11 +11,24 @@ use futures_util::stream;
 use http::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
+/// A token is so many bytes of text.
+const BYTES_OF_A_TOKEN: usize = 4;
+
 pub(super) struct Answer {
     pub(super) from: &'static str,
     /// Between the words of a stream.
     pub(super) pace: Duration,
+    /// Whether half of the input is in a cache.
+    pub(super) cached: bool,
     pub(super) request: Value,
+}
+
+/// The tokens of an answer, as they are told.
+pub(super) struct Tokens {
+    /// Those from a cache included.
+    pub(super) input: usize,
+    pub(super) cached: usize,
+    pub(super) output: usize,
 }
 
 impl Answer {
@@ -23,42 +36,27 @@ impl Answer {
         self.request["stream"] == true
     }
 
-    fn words(&self) -> [&'static str; 5] {
+    pub(super) fn model(&self) -> &Value {
+        &self.request["model"]
+    }
+
+    pub(super) fn words(&self) -> [&'static str; 5] {
         ["Hello", " from", " ", self.from, "."]
     }
 
-    pub(super) fn chat(&self) -> Response {
-        let message = json!({"role": "assistant", "content": self.words().concat()});
-        let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
-        self.object("chat.completion", &choice)
+    pub(super) fn text(&self) -> String {
+        self.words().concat()
     }
 
-    pub(super) fn completion(&self) -> Response {
-        let choice = json!({"index": 0, "text": self.words().concat(), "finish_reason": "stop"});
-        self.object("text_completion", &choice)
+    /// Each word is a token.
+    pub(super) fn tokens(&self) -> Tokens {
+        let input = input_tokens(&self.request);
+        let cached = if self.cached { input / 2 } else { 0 };
+        Tokens { input, cached, output: self.words().len() }
     }
 
-    pub(super) fn embeddings(&self) -> Response {
-        Json(json!({
-            "object": "list",
-            "model": self.request["model"],
-            "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.75]}],
-            "usage": {"prompt_tokens": 1, "total_tokens": 1},
-        }))
-        .into_response()
-    }
-
-    /// One event a word, with a pause before each but the first, then the end.
-    pub(super) fn stream(self) -> Response {
-        let event = |delta: Value, finish_reason: Option<&str>| {
-            let choice = json!({"index": 0, "delta": delta, "finish_reason": finish_reason});
-            let object = self.head("chat.completion.chunk", &choice);
-            format!("data: {object}\n\n")
-        };
-        let mut events = vec![event(json!({"role": "assistant", "content": ""}), None)];
-        events.extend(self.words().iter().map(|word| event(json!({"content": word}), None)));
-        events.push(event(json!({}), Some("stop")) + "data: [DONE]\n\n");
-
+    /// Sends the events one by one, with a pause before each but the first.
+    pub(super) fn paced(&self, events: Vec<String>) -> Response {
         let pace = self.pace;
         let paced = stream::unfold(events.into_iter().enumerate(), move |mut events| async move {
             let (index, event) = events.next()?;
@@ -69,25 +67,33 @@ impl Answer {
         });
         ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(paced)).into_response()
     }
+}
 
-    fn object(&self, object: &str, choice: &Value) -> Response {
-        let mut answer = self.head(object, choice);
-        answer["usage"] = json!({"prompt_tokens": 1, "completion_tokens": 5, "total_tokens": 6});
-        Json(answer).into_response()
-    }
+/// An event with a name, which its data repeats: as the newer APIs have them.
+pub(super) fn named(name: &str, mut data: Value) -> String {
+    data["type"] = name.into();
+    format!("event: {name}\ndata: {data}\n\n")
+}
 
-    fn head(&self, object: &str, choice: &Value) -> Value {
-        json!({
-            "id": "simulated",
-            "object": object,
-            "created": 0,
-            "model": self.request["model"],
-            "choices": [choice],
-        })
+/// The tokens of a request's input, wherever the APIs put it.
+pub(super) fn input_tokens(request: &Value) -> usize {
+    let members = ["messages", "prompt", "input", "instructions", "system"];
+    let bytes: usize = members.iter().map(|name| bytes_of_text(&request[*name])).sum();
+    bytes.div_ceil(BYTES_OF_A_TOKEN)
+}
+
+fn bytes_of_text(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes_of_text).sum(),
+        Value::Object(members) => members.values().map(bytes_of_text).sum(),
+        _ => 0,
     }
 }
 
-pub(super) fn error(status: StatusCode, message: &str) -> Response {
-    let error = json!({"message": message, "type": "simulated", "param": null, "code": null});
+/// An error in `OpenAI`'s shape.
+pub(super) fn error(status: StatusCode, message: &str, code: Option<&str>) -> Response {
+    let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+    let error = json!({"message": message, "type": kind, "param": null, "code": code});
     (status, Json(json!({"error": error}))).into_response()
 }

@@ -10,9 +10,10 @@ use std::{
 
 use axum::response::Response;
 use http::StatusCode;
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::answer;
+use super::answer::{error, input_tokens};
 use crate::errors::retry_after;
 
 pub(super) struct Manner {
@@ -21,64 +22,106 @@ pub(super) struct Manner {
     pub(super) words: &'static str,
     /// Until an answer, and between the words of a stream.
     pub(super) delay: Duration,
+    /// What a million tokens cost, of the input and of the output, in US dollars.
+    pub(super) price: (f64, f64),
     kind: Kind,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sound,
     Flaky,
     Limited,
+    Small,
+    Anthropic,
 }
+
+/// The tokens a small one takes.
+const WINDOW: usize = 16;
 
 const fn manner(
     (group, id): (&'static str, &'static str),
     words: &'static str,
     millis: u64,
+    price: (f64, f64),
     kind: Kind,
 ) -> Manner {
-    Manner { group, id, words, delay: Duration::from_millis(millis), kind }
+    Manner { group, id, words, delay: Duration::from_millis(millis), price, kind }
 }
 
 pub(super) static MANNERS: &[Manner] = &[
-    manner(("chat", "quick"), "answers in 40 ms", 40, Kind::Sound),
-    manner(("chat", "slow"), "answers in 400 ms", 400, Kind::Sound),
-    manner(("chat", "flaky"), "answers in 40 ms, fails every third time", 40, Kind::Flaky),
+    manner(("chat", "quick"), "answers in 40 ms", 40, (2.5, 10.0), Kind::Sound),
+    manner(("chat", "slow"), "answers in 400 ms", 400, (0.5, 2.0), Kind::Sound),
+    manner(
+        ("chat", "flaky"),
+        "answers in 40 ms, fails every third time",
+        40,
+        (1.0, 4.0),
+        Kind::Flaky,
+    ),
     manner(
         ("capped", "limited"),
         "takes 3 requests, then one every 5 s; falls back to chat",
         40,
+        (0.25, 1.0),
         Kind::Limited,
     ),
+    manner(
+        ("brief", "small"),
+        "takes 16 tokens; what is longer falls back to chat",
+        40,
+        (0.1, 0.4),
+        Kind::Small,
+    ),
+    manner(("claude", "haiku"), "speaks Anthropic's API", 40, (1.0, 5.0), Kind::Anthropic),
 ];
+
+impl Manner {
+    pub(super) fn is_anthropic(&self) -> bool {
+        self.kind == Kind::Anthropic
+    }
+}
 
 /// What goes wrong with a deployment, and when.
 pub(super) enum Trouble {
     Never,
     EveryThird(AtomicU32),
     Limit(Mutex<Bucket>),
+    TooLong,
 }
 
 impl Trouble {
     pub(super) fn of(manner: &Manner) -> Self {
         match manner.kind {
-            Kind::Sound => Self::Never,
+            Kind::Sound | Kind::Anthropic => Self::Never,
             Kind::Flaky => Self::EveryThird(AtomicU32::new(0)),
             Kind::Limited => Self::Limit(Mutex::new(Bucket::full(3.0, Duration::from_secs(5)))),
+            Kind::Small => Self::TooLong,
         }
     }
 
-    /// The answer to a request that it strikes.
-    pub(super) fn strikes(&self) -> Option<Response> {
+    /// The answer to `request`, where it strikes that.
+    pub(super) fn strikes(&self, request: &Value) -> Option<Response> {
         match self {
             Self::Never => None,
             Self::EveryThird(count) => (count.fetch_add(1, Ordering::Relaxed) % 3 == 2)
-                .then(|| answer::error(StatusCode::INTERNAL_SERVER_ERROR, "flaky as ever")),
+                .then(|| error(StatusCode::INTERNAL_SERVER_ERROR, "flaky as ever", None)),
             Self::Limit(bucket) => {
                 let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
                 let wait = bucket.take(Instant::now()).err()?;
-                let mut refusal = answer::error(StatusCode::TOO_MANY_REQUESTS, "slow down");
+                let code = Some("rate_limit_exceeded");
+                let mut refusal = error(StatusCode::TOO_MANY_REQUESTS, "slow down", code);
                 retry_after(refusal.headers_mut(), wait);
                 Some(refusal)
+            }
+            Self::TooLong => {
+                let tokens = input_tokens(request);
+                let message = format!(
+                    "This model's maximum context length is {WINDOW} tokens. However, your messages \
+                     resulted in {tokens} tokens. Please reduce the length of the messages."
+                );
+                let code = Some("context_length_exceeded");
+                (tokens > WINDOW).then(|| error(StatusCode::BAD_REQUEST, &message, code))
             }
         }
     }

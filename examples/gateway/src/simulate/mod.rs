@@ -1,15 +1,29 @@
-//! Four deployments that need neither key nor network, to see the gateway at work.
+//! Deployments that need neither key nor network, to see the gateway at work.
 //!
 //! Each is a server of its own on a loopback port; the gateway knows them by a configuration file's text, as it would
 //! know real ones.
 
 mod answer;
+mod anthropic;
 mod manner;
+mod openai;
+mod responses;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use axum::{Router, extract::State, response::Response, routing::post};
-use http::{StatusCode, Uri};
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::{MethodRouter, post},
+};
+use http::StatusCode;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower_fleet::{BoxError, config::Config};
@@ -28,17 +42,27 @@ pub async fn start() -> Result<Config, BoxError> {
     let mut yaml = String::from("model_list:\n");
     for manner in MANNERS {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let Manner { group, id, .. } = manner;
+        let Manner { group, id, price: (input, output), .. } = manner;
+        let address = listener.local_addr()?;
+        let [input, output, cached] = [*input, *output, *input / 10.0].map(|price| price / 1e6);
         writeln!(
             yaml,
             "  - model_name: {group}\n    \
-                 litellm_params: {{model: openai/{id}-1, api_base: \"http://{}/v1\"}}\n    \
+                 litellm_params:\n      \
+                   model: openai/{id}-1\n      \
+                   api_base: http://{address}/v1\n      \
+                   input_cost_per_token: {input}\n      \
+                   output_cost_per_token: {output}\n      \
+                   cache_read_input_token_cost: {cached}\n    \
                  model_info: {{id: {id}}}",
-            listener.local_addr()?,
         )?;
         tokio::spawn(axum::serve(listener, router(manner)).into_future());
     }
-    yaml.push_str("router_settings:\n  fallbacks: [{capped: [chat]}]\n");
+    yaml.push_str(
+        "router_settings:\n  \
+           fallbacks: [{capped: [chat]}]\n  \
+           context_window_fallbacks: [{brief: [chat]}]\n",
+    );
     Ok(Config::from_yaml_with(&yaml, |_| None)?)
 }
 
@@ -50,31 +74,42 @@ pub(crate) fn manner(id: &str) -> Option<&'static str> {
 struct Simulated {
     manner: &'static Manner,
     trouble: Trouble,
+    answers: AtomicU32,
 }
+
+/// One in so many answers has half of its input from a cache.
+const CACHED_EVERY: u32 = 4;
 
 fn router(manner: &'static Manner) -> Router {
-    let state = Arc::new(Simulated { manner, trouble: Trouble::of(manner) });
-    Router::new()
-        .route("/v1/chat/completions", post(respond))
-        .route("/v1/completions", post(respond))
-        .route("/v1/embeddings", post(respond))
-        .with_state(state)
+    let state =
+        Arc::new(Simulated { manner, trouble: Trouble::of(manner), answers: AtomicU32::new(0) });
+    let router = Router::new().route("/v1/chat/completions", answering(openai::chat));
+    let router = if manner.is_anthropic() {
+        router.route("/v1/messages", answering(anthropic::message))
+    } else {
+        router
+            .route("/v1/completions", answering(openai::completion))
+            .route("/v1/embeddings", answering(openai::embeddings))
+            .route("/v1/responses", answering(responses::respond))
+    };
+    router.with_state(state)
 }
 
-async fn respond(State(simulated): State<Arc<Simulated>>, uri: Uri, body: String) -> Response {
-    let Simulated { manner, trouble } = &*simulated;
-    if let Some(trouble) = trouble.strikes() {
-        return trouble;
-    }
-    tokio::time::sleep(manner.delay).await;
-    let Ok(request) = serde_json::from_str::<Value>(&body) else {
-        return answer::error(StatusCode::BAD_REQUEST, "the body is not JSON");
-    };
-    let answer = Answer { from: manner.id, pace: manner.delay, request };
-    match uri.path() {
-        "/v1/embeddings" => answer.embeddings(),
-        "/v1/completions" => answer.completion(),
-        _ if answer.is_stream() => answer.stream(),
-        _ => answer.chat(),
-    }
+fn answering(answer: fn(&Answer) -> Response) -> MethodRouter<Arc<Simulated>> {
+    post(move |State(simulated): State<Arc<Simulated>>, body: String| async move {
+        let Simulated { manner, trouble, answers } = &*simulated;
+        let Ok(request) = serde_json::from_str::<Value>(&body) else {
+            return if manner.is_anthropic() {
+                anthropic::error(StatusCode::BAD_REQUEST, "the body is not JSON")
+            } else {
+                answer::error(StatusCode::BAD_REQUEST, "the body is not JSON", None)
+            };
+        };
+        if let Some(trouble) = trouble.strikes(&request) {
+            return trouble;
+        }
+        let cached = answers.fetch_add(1, Ordering::Relaxed) % CACHED_EVERY == CACHED_EVERY - 1;
+        tokio::time::sleep(manner.delay).await;
+        answer(&Answer { from: manner.id, pace: manner.delay, cached, request })
+    })
 }

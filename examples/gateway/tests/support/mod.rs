@@ -18,6 +18,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc};
 use tower_fleet::config::Config;
+use tower_fleet_gateway::Gateway;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,13 +109,20 @@ pub(crate) fn entry(group: &str, id: &str, base: &str, more: &str) -> String {
 
 /// Starts a gateway and returns its address.
 pub(crate) async fn gateway(entries: &[String], rest: &str) -> String {
+    started(Gateway::new(&config(entries, rest)).unwrap()).await
+}
+
+pub(crate) fn config(entries: &[String], rest: &str) -> Config {
     let yaml = format!("model_list:\n{}{rest}", entries.concat());
-    let config = Config::from_yaml_with(&yaml, |_| None).unwrap();
+    Config::from_yaml_with(&yaml, |_| None).unwrap()
+}
+
+/// Lets a gateway serve and returns its address.
+pub(crate) async fn started(gateway: Gateway) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = tower_fleet_gateway::router(&config).unwrap();
     let forever = || std::future::pending();
-    tokio::spawn(tower_fleet_gateway::serve(listener, router, forever(), forever()));
+    tokio::spawn(tower_fleet_gateway::serve(listener, gateway, forever(), forever()));
     format!("http://{address}")
 }
 

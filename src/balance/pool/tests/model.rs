@@ -4,6 +4,7 @@ use super::{super::Member, *};
 use crate::{
     balance::slots::slots,
     deployment::{Refusal, Standing},
+    trail::Demand,
 };
 
 const OPERATIONS: usize = 300_000;
@@ -31,12 +32,20 @@ struct View {
     is_in: bool,
     is_full: bool,
     was_tried: bool,
+    /// It could take an input of this length.
+    has_room: bool,
+    /// It has what else the request asks for.
+    is_supported: bool,
     standing: Standing,
 }
 
 impl View {
     fn can_take(&self) -> bool {
-        self.slots > 0 && !self.is_full
+        self.slots > 0 && !self.is_full && self.is_able()
+    }
+
+    fn is_able(&self) -> bool {
+        self.has_room && self.is_supported
     }
 
     fn level(&self) -> u32 {
@@ -58,7 +67,7 @@ impl Bench {
     }
 
     /// Every live member, its load counted from the leases and its slots from the weights of its order.
-    fn views(&self, tried: &Tried) -> Vec<View> {
+    fn views(&self, tried: &Tried, demand: &Demand) -> Vec<View> {
         let deployments: Vec<_> =
             self.live.iter().map(|key| self.pool.deployment(*key).expect("live")).collect();
         let view = |(key, one): (&Key, &&Deployment)| {
@@ -77,6 +86,9 @@ impl Bench {
                 is_in: !matches!(standing, Standing::Out { .. }) || kept(),
                 is_full: one.get_max_parallel_requests().is_some_and(|most| in_flight >= most),
                 was_tried: tried.contains(one.identity()),
+                has_room: demand.input_tokens.unwrap_or(0)
+                    <= one.get_max_input_tokens().unwrap_or(u64::MAX),
+                is_supported: supports(one, demand),
                 standing,
             }
         };
@@ -90,17 +102,18 @@ impl Bench {
                 tried.add(self.pool.deployment(key).expect("live"));
             }
         }
+        let demand = (self.rng.u8(0..2) == 0).then(|| any_demand(&mut self.rng));
         let wish = Wish {
             now: self.now,
             tried: &tried,
             strict: self.rng.u8(0..8) == 0,
             elsewhere: self.rng.u8(0..4) == 0,
-            demand: None,
+            demand: demand.as_ref(),
         };
         if self.pool.next_due.is_some_and(|due| due <= self.now) {
             self.pool.wake(self.now);
         }
-        let views = self.views(&tried);
+        let views = self.views(&tried, wish.demand.unwrap_or(&Demand::default()));
         let is_in = |view: &&View| view.is_in && view.can_take();
         let mut eligible: Vec<_> =
             views.iter().filter(is_in).filter(|view| !view.was_tried).collect();
@@ -171,6 +184,18 @@ impl Bench {
             .max_parallel_requests(if rng.bool() { rng.u32(1..8) } else { 0 });
         if rng.u8(0..3) > 0 {
             deployment = deployment.order(rng.i32(-1..2));
+        }
+        if rng.u8(0..3) == 0 {
+            deployment = deployment.max_input_tokens(rng.u64(1..4));
+        }
+        if rng.bool() {
+            deployment = deployment.region(if rng.bool() { "eu" } else { "us" });
+        }
+        if rng.u8(0..4) == 0 {
+            deployment = deployment.endpoints(["/chat"]);
+        }
+        if rng.u8(0..4) > 1 {
+            deployment = deployment.images(rng.bool());
         }
         self.all.push((deployment.clone(), 0));
         self.live.push(self.pool.add(deployment));
@@ -246,6 +271,32 @@ impl Bench {
     }
 }
 
+/// Each of the things a deployment may lack, asked for now and then.
+fn any_demand(rng: &mut Rng) -> Demand {
+    let mut one_in = |count: u8| rng.u8(0..count) == 0;
+    let mut demand = Demand { images: one_in(6), ..Demand::default() };
+    if one_in(6) {
+        demand.region = Some(if one_in(2) { "eu" } else { "us" }.into());
+    }
+    if one_in(4) {
+        demand.endpoint = Some(if one_in(2) { "/chat" } else { "/embeddings" }.into());
+    }
+    demand.input_tokens = rng.bool().then(|| rng.u64(0..5));
+    demand
+}
+
+/// Whether it has what is asked for beside room for the input.
+fn supports(one: &Deployment, demand: &Demand) -> bool {
+    if demand.images && one.get_images() == Some(false) {
+        return false;
+    }
+    if demand.region.is_some() && one.get_region() != demand.region.as_deref() {
+        return false;
+    }
+    let (Some(endpoint), Some(all)) = (&demand.endpoint, one.get_endpoints()) else { return true };
+    all.iter().any(|one| one == endpoint)
+}
+
 /// Who may be asked as a last resort.
 fn forced(views: &[View], wish: &Wish<'_>) -> Vec<Key> {
     if wish.strict || wish.elsewhere {
@@ -270,6 +321,16 @@ fn refusal(views: &[View], now: Instant) -> (RefusedReason, Option<Duration>, Op
     if serving().next().is_none() {
         return (RefusedReason::Empty, None, None);
     }
+    if !serving().any(View::is_able) {
+        let shorter_would_do = serving().any(|view| view.is_supported);
+        let reason = if shorter_would_do {
+            RefusedReason::ContextWindow
+        } else {
+            RefusedReason::Unsupported
+        };
+        return (reason, None, None);
+    }
+    let serving = || views.iter().filter(|view| view.slots > 0 && view.is_able());
     if serving().any(|view| view.is_in) {
         return (RefusedReason::Full, None, None);
     }

@@ -1,0 +1,173 @@
+//! Deployments that lack what a request asks for are passed over.
+
+use super::*;
+use crate::trail::Demand;
+
+fn tokens(count: u64) -> Demand {
+    Demand { input_tokens: Some(count), ..Demand::default() }
+}
+
+fn region(name: &str) -> Demand {
+    Demand { region: Some(name.into()), ..Demand::default() }
+}
+
+fn endpoint(path: &str) -> Demand {
+    Demand { endpoint: Some(path.into()), ..Demand::default() }
+}
+
+fn images() -> Demand {
+    Demand { images: true, ..Demand::default() }
+}
+
+fn pick_for(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
+    let (now, tried) = (Instant::now(), Tried::default());
+    let demand = Some(demand);
+    pool.pick(strategy, &Wish { now, tried: &tried, strict: false, elsewhere: false, demand })
+}
+
+/// The id of the next pick for `demand`, which is given back at once, or why there is none.
+fn next_for(pool: &mut Pool, demand: &Demand) -> Result<String, RefusedReason> {
+    let picked = pick_for(pool, &LeastBusy, demand).map_err(|refused| refused.reason())?;
+    Ok(give_back(pool, picked))
+}
+
+fn always(pool: &mut Pool, demand: &Demand, id: &str) {
+    for _ in 0..20 {
+        assert_eq!(next_for(pool, demand).as_deref(), Ok(id));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_input_limit_is_too_low_is_passed_over() {
+    let (mut pool, _) = pool([
+        Deployment::new("small").max_input_tokens(100),
+        Deployment::new("large").max_input_tokens(1000).weight(1),
+    ]);
+    always(&mut pool, &tokens(101), "large");
+    assert_eq!(next_for(&mut pool, &tokens(1001)), Err(RefusedReason::ContextWindow));
+    let picks = (0..40).map(|_| next_for(&mut pool, &tokens(100)).expect("both can"));
+    assert!(picks.into_iter().any(|id| id == "small"), "its limit itself is no more than it takes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_elsewhere_or_nowhere_known_is_passed_over() {
+    let (mut pool, _) =
+        pool([Deployment::new("eu").region("eu"), Deployment::new("us").region("us")]);
+    always(&mut pool, &region("eu"), "eu");
+    always(&mut pool, &region("us"), "us");
+    let (mut pool, _) = super::pool([Deployment::new("anywhere")]);
+    assert_eq!(next_for(&mut pool, &region("eu")), Err(RefusedReason::Unsupported));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_without_the_endpoint_or_without_images_is_passed_over() {
+    let (mut pool, _) = pool([
+        Deployment::new("chat").endpoints(["/chat/completions"]),
+        Deployment::new("all").images(false),
+    ]);
+    always(&mut pool, &endpoint("/embeddings"), "all");
+    always(&mut pool, &images(), "chat");
+    let both = Demand { images: true, ..endpoint("/embeddings") };
+    assert_eq!(next_for(&mut pool, &both), Err(RefusedReason::Unsupported));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_input_would_do_only_where_nothing_else_is_missing() {
+    let (mut pool, _) = pool([
+        Deployment::new("eu").region("eu").max_input_tokens(100),
+        Deployment::new("us").region("us"),
+    ]);
+    let of = |name, count| Demand { input_tokens: Some(count), ..region(name) };
+    assert_eq!(next_for(&mut pool, &of("eu", 101)), Err(RefusedReason::ContextWindow));
+    assert_eq!(next_for(&mut pool, &of("asia", 101)), Err(RefusedReason::Unsupported));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_order_serves_what_no_lower_one_can() {
+    let (mut pool, _) = pool([
+        Deployment::new("first").order(0).max_input_tokens(100),
+        Deployment::new("second").order(1),
+    ]);
+    always(&mut pool, &tokens(100), "first");
+    always(&mut pool, &tokens(101), "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_told_is_for_one_that_could_serve() {
+    let (mut pool, keys) =
+        pool([Deployment::new("small").max_input_tokens(100), Deployment::new("large")]);
+    fail(&mut pool, keys[1], &HARD, FailureKind::RateLimited);
+    let refused = pick_for(&mut pool, &LeastBusy, &tokens(101)).expect_err("small is too small");
+    assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Cooling, Some(MINUTE)));
+
+    set(&mut pool, keys[0], |small| small.health().pause());
+    let held = {
+        set(&mut pool, keys[1], |large| large.health().reset());
+        pool.update(keys[1], Deployment::new("large").max_parallel_requests(1));
+        pool.rebuild(Instant::now());
+        pick_for(&mut pool, &LeastBusy, &tokens(101)).expect("it is back")
+    };
+    assert_eq!(next_for(&mut pool, &tokens(101)), Err(RefusedReason::Full));
+    give_back(&mut pool, held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_is_one_that_could_serve() {
+    let (mut pool, keys) = pool([
+        Deployment::new("small").max_input_tokens(100),
+        Deployment::new("large").max_parallel_requests(9),
+    ]);
+    pool.max_ejected = 1.0;
+    fail(&mut pool, keys[1], &SOFT, FailureKind::Server);
+    assert_eq!(out(&pool), ["large"]);
+    always(&mut pool, &tokens(101), "large");
+    set(&mut pool, keys[0], |small| small.health().cool_for(MINUTE));
+    always(&mut pool, &tokens(100), "large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_strategy_keeps_to_it() {
+    let members = || {
+        (0..6).map(|one| {
+            let deployment = Deployment::new(one.to_string()).weight(one % 3 + 1);
+            if one == 4 { deployment } else { deployment.max_input_tokens(u64::from(one)) }
+        })
+    };
+    fn all<S: Strategy>(strategy: &S, pool: &mut Pool) {
+        for _ in 0..20 {
+            let picked = pick_for(pool, strategy, &tokens(9)).expect("one has room");
+            assert!(!picked.spare, "no other has room");
+            assert_eq!(give_back(pool, picked), "4");
+        }
+    }
+    all(&LeastBusy, &mut pool(members()).0);
+    all(&WeightedShuffle, &mut pool(members()).0);
+    all(&RoundRobin, &mut pool(members()).0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_keeps_its_turns_among_those_that_can() {
+    let (mut pool, _) = pool([
+        Deployment::new("a"),
+        Deployment::new("b"),
+        Deployment::new("small").max_input_tokens(1),
+    ]);
+    let mut turns = String::new();
+    for _ in 0..6 {
+        let picked = pick_for(&mut pool, &RoundRobin, &tokens(2)).expect("two have room");
+        turns += &give_back(&mut pool, picked);
+    }
+    assert_eq!(turns, "ababab");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_comes_or_goes_counts_from_then_on() {
+    let (mut pool, keys) = pool([Deployment::new("one")]);
+    assert!(next_for(&mut pool, &tokens(9)).is_ok());
+    pool.update(keys[0], Deployment::new("one").max_input_tokens(8));
+    pool.rebuild(Instant::now());
+    assert_eq!(next_for(&mut pool, &tokens(9)), Err(RefusedReason::ContextWindow));
+    pool.update(keys[0], Deployment::new("one"));
+    pool.rebuild(Instant::now());
+    assert!(next_for(&mut pool, &tokens(9)).is_ok());
+}

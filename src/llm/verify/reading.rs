@@ -1,0 +1,309 @@
+//! How much of a response is read before it is handed on, and what is made of it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    response::Parts,
+};
+use http_body::Body;
+use tokio::time::{Sleep, sleep};
+
+use super::opening::{self, Opening};
+use crate::{
+    BoxError, Error,
+    body::KeptBody,
+    error::Malformed,
+    llm::{Endpoint, Inspected, meaning},
+    outcome::{Classify, Failure, FailureKind, Outcome},
+    trail::{Answered, Carried},
+};
+
+/// As much of an error is read; error bodies are rarely longer.
+const ERROR_LIMIT: usize = 64 * 1024;
+
+/// As long the rest of an error is waited for: it comes with the head, or something is wrong with the server.
+const ERROR_PATIENCE: Duration = Duration::from_secs(2);
+
+/// As much of an answer is read to find why it ended.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// What does not show within so much is not looked for.
+const OPENING_LIMIT: usize = 4 * 1024;
+
+/// What the request asked for, as far as it says what the response must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// A response to it can have a body.
+    with_body: bool,
+    format: Option<Format>,
+    /// An answer that the provider's filter has withheld has a list of groups to go to.
+    filtered_goes_elsewhere: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Stream,
+    /// The endpoint is not known. Whatever it is, it gives no web pages.
+    NotHtml,
+}
+
+/// Why a response is read, and so how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its status says that it failed: all of it.
+    Failed,
+    /// Until it is clear how it begins.
+    Opening(Format),
+    /// It began as an error in spite of its status: all of it, or the first event.
+    FailedWithin(Format),
+    /// Until it is clear why the answer ended: all of it.
+    Answer,
+}
+
+impl Asked {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let carried = Carried::of(request.extensions());
+        let inspected = carried.and_then(|carried| carried.inspected.as_deref());
+        let post = inspected.filter(|_| request.method() == Method::POST);
+        let elsewhere = carried.map(|carried| carried.elsewhere).unwrap_or_default();
+        Self {
+            with_body: request.method() != Method::HEAD,
+            format: post.map(Format::of),
+            filtered_goes_elsewhere: elsewhere.listed.contains(FailureKind::ContentPolicy),
+        }
+    }
+
+    /// Why to read the body after this head, if there is a reason.
+    pub(super) fn look_into(
+        self,
+        head: &Parts,
+        classify: &dyn Classify,
+    ) -> Result<Option<Phase>, Malformed> {
+        let status = head.status;
+        let encoded = head.headers.get(CONTENT_ENCODING).is_some_and(|it| it != "identity");
+        if status.is_client_error() || status.is_server_error() {
+            let failed = classify.head(head).and_then(Outcome::failure).is_some();
+            return Ok((failed && self.with_body && !encoded).then_some(Phase::Failed));
+        }
+        let Some(asked) = self.format.filter(|_| status.is_success()) else { return Ok(None) };
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+            return Ok(None);
+        }
+        let given =
+            head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.split(';').next());
+        let given = given.map(str::trim).filter(|given| !given.is_empty());
+        let found = match (asked, given) {
+            (Format::NotHtml, Some(given)) if given.eq_ignore_ascii_case("text/html") => None,
+            (Format::NotHtml, _) => return Ok(None),
+            (asked, None) => Some(asked),
+            (_, Some(given)) if is_json(given) => Some(Format::Json),
+            (Format::Stream, Some(given)) if given.eq_ignore_ascii_case("text/event-stream") => {
+                Some(Format::Stream)
+            }
+            _ => None,
+        };
+        match found {
+            Some(found) if !encoded => Ok(Some(Phase::Opening(found))),
+            Some(found) if found == asked => Ok(None),
+            _ => Err(asked.not_found(given.unwrap_or_default())),
+        }
+    }
+}
+
+fn is_json(given: &str) -> bool {
+    let subtype = given.rsplit(['/', '+']).next().unwrap_or_default();
+    given.contains('/') && subtype.eq_ignore_ascii_case("json")
+}
+
+impl Format {
+    fn of(inspected: &Inspected) -> Self {
+        match inspected.endpoint {
+            None => Self::NotHtml,
+            Some(Endpoint::Embeddings) => Self::Json,
+            Some(_) if inspected.stream => Self::Stream,
+            Some(_) => Self::Json,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Stream => "an event stream",
+            Self::NotHtml => "an answer",
+        }
+    }
+
+    /// `found` instead of this.
+    fn not_found(self, found: &str) -> Malformed {
+        // A content type is short; what is longer is none.
+        let found = if found.len() <= 100 { found } else { "something else" };
+        Malformed::new(format!("expected {}, got {found}", self.name()))
+    }
+}
+
+/// A response that is read ahead.
+pub(super) struct Reading<R: Body> {
+    head: Parts,
+    body: KeptBody<R>,
+    asked: Asked,
+    phase: Phase,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is known of a response.
+enum Verdict {
+    /// Not enough.
+    ReadOn,
+    /// Nothing is wrong with it, or no more than its head says.
+    Fine,
+    /// It failed, and is the answer to give if there is no better one.
+    Failed(Failure),
+    /// It is none to give.
+    Unfit(Error),
+}
+
+impl<R> Reading<R>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    pub(super) fn new(head: Parts, body: R, asked: Asked, phase: Phase) -> Self {
+        Self { head, body: KeptBody::to_read_ahead(body), asked, phase, patience: None }
+    }
+
+    /// Reads until it is clear how the response fails, if it does; an error takes its place.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        classify: &dyn Classify,
+    ) -> Poll<Result<Option<Failure>, Error>> {
+        loop {
+            let waited = match self.body.poll_one_ahead(cx) {
+                Poll::Ready(()) => false,
+                Poll::Pending if self.is_patience_over(cx) => true,
+                Poll::Pending => return Poll::Pending,
+            };
+            return Poll::Ready(match self.judge(waited, classify) {
+                Verdict::ReadOn => continue,
+                Verdict::Fine => Ok(None),
+                Verdict::Failed(failure) => Ok(Some(failure)),
+                Verdict::Unfit(error) => Err(error),
+            });
+        }
+    }
+
+    /// The response with its body intact, and how it has failed.
+    pub(super) fn hand_on(self, failure: Option<Failure>) -> Response<KeptBody<R>> {
+        let mut head = self.head;
+        if let Some(failure) = failure {
+            Answered::entry(&mut head.extensions).outcome = Some(failure.into());
+        }
+        Response::from_parts(head, self.body)
+    }
+
+    /// Whether the rest of an error has taken too long.
+    fn is_patience_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.phase, Phase::Failed | Phase::FailedWithin(_)) {
+            return false;
+        }
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(ERROR_PATIENCE)));
+        patience.as_mut().poll(cx).is_ready()
+    }
+
+    /// What is known by what was read; `waited` says that no more is waited for.
+    fn judge(&mut self, waited: bool, classify: &dyn Classify) -> Verdict {
+        if self.phase != Phase::Failed
+            && let Some(error) = self.body.take_error()
+        {
+            return Verdict::Unfit(Error::Truncated(error.into()));
+        }
+        let (whole, size) = (self.body.is_whole(), self.body.size_ahead());
+        match self.phase {
+            Phase::Failed if whole => self.refined(classify),
+            Phase::Failed if waited || size >= ERROR_LIMIT || self.body.is_broken() => {
+                Verdict::Fine
+            }
+            Phase::Opening(found) => {
+                let asked = self.asked.format.unwrap_or(found);
+                let (opening, found) = self.opening(found, whole);
+                let unfit = |what| Verdict::Unfit(asked.not_found(what).into());
+                let next = match opening {
+                    Opening::Unclear if size < OPENING_LIMIT => return Verdict::ReadOn,
+                    Opening::Unclear => return Verdict::Fine,
+                    Opening::Empty => return unfit("an empty body"),
+                    Opening::Strange => return unfit("something else"),
+                    Opening::Good if found != asked => return unfit(found.name()),
+                    Opening::Good if !self.asked.filtered_goes_elsewhere => return Verdict::Fine,
+                    Opening::Good if found == Format::Json => Phase::Answer,
+                    Opening::Good if self.is_filtered() => return FILTERED,
+                    Opening::Good => return Verdict::Fine,
+                    Opening::Error => Phase::FailedWithin(found),
+                };
+                self.phase = next;
+                self.judge(false, classify)
+            }
+            Phase::FailedWithin(found) => {
+                let text = self.body.read_ahead();
+                let over = whole || waited || size >= ERROR_LIMIT;
+                let error = match found {
+                    Format::Stream => opening::first_data(&text, over),
+                    _ => over.then_some(&text[..]),
+                };
+                match error {
+                    Some(error) => {
+                        Verdict::Failed(Failure::new(meaning::kind_within(error, classify)))
+                    }
+                    None if over => Verdict::Failed(Failure::new(FailureKind::Server)),
+                    None => Verdict::ReadOn,
+                }
+            }
+            Phase::Answer if whole && opening::is_filtered(&self.body.read_ahead()) => FILTERED,
+            Phase::Answer if whole || size >= ANSWER_LIMIT => Verdict::Fine,
+            Phase::Failed | Phase::Answer => Verdict::ReadOn,
+        }
+    }
+
+    /// The failure that the status tells of, of the kind that the body tells of.
+    fn refined(&self, classify: &dyn Classify) -> Verdict {
+        let Some(Outcome::Failure(failure)) = classify.head(&self.head) else {
+            return Verdict::Fine;
+        };
+        match meaning::refine(Some(self.head.status), &self.body.read_ahead()) {
+            Some(kind) if kind != failure.kind() => Verdict::Failed(failure.with_kind(kind)),
+            // A classifier above may know better than this one what the status means.
+            _ => Verdict::Fine,
+        }
+    }
+
+    /// How the body begins, and as what.
+    fn opening(&self, found: Format, whole: bool) -> (Opening, Format) {
+        let text = self.body.read_ahead();
+        let json = || opening::json(&text, whole);
+        if found != Format::Stream {
+            return (json(), found);
+        }
+        match (opening::stream(&text, whole), json()) {
+            // Some servers call an error an event stream because that was asked for.
+            (Opening::Strange, as_json @ (Opening::Error | Opening::Unclear)) => {
+                (as_json, Format::Json)
+            }
+            (opening, _) => (opening, found),
+        }
+    }
+
+    fn is_filtered(&self) -> bool {
+        let text = self.body.read_ahead();
+        opening::all_data(&text).any(opening::is_filtered)
+    }
+}
+
+const FILTERED: Verdict = Verdict::Failed(Failure::new(FailureKind::ContentPolicy));
