@@ -9,13 +9,13 @@ use super::{Config, ConfigError, Problem, weights};
 use crate::{
     deployment::Deployment,
     fleet::FleetLayer,
-    llm::{ListedModel, RewriteModelLayer, VerifyLayer},
+    llm::{ListedModel, MeterLayer, RewriteModelLayer, VerifyLayer},
     upstream::Upstream,
 };
 
-/// What is laid over each deployment's client: its answers are verified, and it is called with its own name of the
-/// model.
-pub type AttemptLayer = Stack<RewriteModelLayer, VerifyLayer>;
+/// What is laid over each deployment's client: the tokens of its answers are counted, the answers verified, and it is
+/// called with its own name of the model.
+pub type AttemptLayer = Stack<Stack<RewriteModelLayer, VerifyLayer>, MeterLayer>;
 
 /// A fleet from a configuration: each attempt calls the model by the name its deployment knows it under.
 pub type ConfiguredFleet = FleetLayer<AttemptLayer>;
@@ -81,7 +81,13 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
+        for (one, policy) in
+            self.deployments.iter().filter_map(|one| Some((one, self.router.cooldown_of(one)?)))
+        {
+            builder = builder.cooldown_of(one.id.as_str(), policy);
+        }
         let attempt = Stack::new(RewriteModelLayer::new(), VerifyLayer::new());
+        let attempt = Stack::new(attempt, MeterLayer::new());
         let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =
