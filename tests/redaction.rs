@@ -217,7 +217,11 @@ async fn no_future_no_trail_and_no_error_shows_a_key() {
     let trail = Trail::start(&mut request);
     let mut call = Box::pin(service.clone().oneshot(request));
     while server.asked() == 0 {
-        poll_fn(|cx| Poll::Ready(assert_pending!(call.as_mut().poll(cx)))).await;
+        poll_fn(|cx| {
+            assert_pending!(call.as_mut().poll(cx));
+            Poll::Ready(())
+        })
+        .await;
         tokio::task::yield_now().await;
     }
     search("the call in flight", &call);

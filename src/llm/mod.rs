@@ -3,6 +3,10 @@
 //! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
+//! [`Meter`], below a balance or alone, counts the tokens of the answers.
+//!
+//! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a
+//! successful one is what was asked for.
 //!
 //! ```
 //! use std::convert::Infallible;

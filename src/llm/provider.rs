@@ -84,7 +84,7 @@ impl Upstream {
     pub fn openai(base: &str, key: Option<&Secret>) -> Result<Self, InvalidUrl> {
         let upstream = for_clients(base)?;
         Ok(match key {
-            Some(key) => upstream.with_header(AUTHORIZATION, key.header("Bearer ")),
+            Some(key) => upstream.with_header(&AUTHORIZATION, &key.header("Bearer ")),
             None => upstream,
         })
     }
@@ -130,7 +130,7 @@ impl Upstream {
             Some(version) => dated_azure(resource, deployment)?.query("api-version", version),
         };
         Ok(match key {
-            Some(key) => upstream.with_header(API_KEY, key.header("")),
+            Some(key) => upstream.with_header(&API_KEY, &key.header("")),
             None => upstream,
         })
     }
@@ -157,10 +157,10 @@ impl Upstream {
         let base = base.strip_suffix("/messages").unwrap_or(base);
         let base = base.strip_suffix("/v1").unwrap_or(base);
         let upstream = for_clients(&format!("{base}/v1"))?;
-        let messages = upstream.clone().with_default_header(ANTHROPIC_VERSION, SINCE_2023);
+        let messages = upstream.clone().with_default_header(&ANTHROPIC_VERSION, &SINCE_2023);
         let Some(key) = key else { return Ok(messages) };
-        let messages = messages.with_header(X_API_KEY, key.header(""));
-        let openai = upstream.with_header(AUTHORIZATION, key.header("Bearer "));
+        let messages = messages.with_header(&X_API_KEY, &key.header(""));
+        let openai = upstream.with_header(&AUTHORIZATION, &key.header("Bearer "));
         Ok(messages.elsewhere(Endpoint::ChatCompletions.path(), &openai))
     }
 }

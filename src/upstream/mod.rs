@@ -90,7 +90,7 @@ impl Upstream {
         V: TryInto<HeaderValue, Error: Into<InvalidHeader>>,
     {
         let (name, value) = header(name, value)?;
-        Ok(self.with_header(name, value))
+        Ok(self.with_header(&name, &value))
     }
 
     /// Adds a header to each request that has none of that name.
@@ -104,7 +104,7 @@ impl Upstream {
         V: TryInto<HeaderValue, Error: Into<InvalidHeader>>,
     {
         let (name, value) = header(name, value)?;
-        Ok(self.with_default_header(name, value))
+        Ok(self.with_default_header(&name, &value))
     }
 
     /// Adds `name=value` to the query of each request, in place of what the request has of that name. No place for a
@@ -133,11 +133,11 @@ impl Upstream {
         self.with(|inner| inner.hides_client = hide)
     }
 
-    pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(self, name: &HeaderName, value: &HeaderValue) -> Self {
         self.with(|inner| put(&mut inner.headers, name.clone(), value.clone()))
     }
 
-    pub(crate) fn with_default_header(self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_default_header(self, name: &HeaderName, value: &HeaderValue) -> Self {
         self.with(|inner| put(&mut inner.default_headers, name.clone(), value.clone()))
     }
 

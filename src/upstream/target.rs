@@ -57,7 +57,8 @@ impl Inner {
         let passes = |pair: &&str| {
             let name = pair.split('=').next().unwrap_or_default();
             let given = self.query.iter().any(|(there, _)| there == name);
-            !pair.is_empty() && !given && !(self.hides_client && is_private_query(name))
+            let hidden = self.hides_client && is_private_query(name);
+            !(pair.is_empty() || given || hidden)
         };
         let mut separator = '?';
         for pair in asked.split('&').filter(passes) {

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt, Empty};
-use tower::{Layer, Service, ServiceExt};
+use http_body_util::{BodyExt, Empty, Full};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_fleet::{
     BoxError, Demand, Deployment, GroupName, Trail,
     balance::{Balance, LeastBusy},
+    body::ReplayBody,
     deployment::Price,
-    llm::{Meter, MeterLayer, Metered},
+    llm::{InspectLayer, Meter, MeterLayer, Metered},
 };
 
 use super::{
@@ -126,7 +127,7 @@ async fn a_stream_that_ends_early_is_estimated_by_its_text() {
     read(send(told.over(stream().trailer("x", "y"))).await, 9).await;
     assert_eq!(told.take(), [format!("{estimate}; whole")]);
     read(send(told.over(stream())).await, 0).await;
-    assert_eq!(told.take(), ["unknown; cut"]);
+    assert_eq!(told.take(), ["input 50, estimated; cut"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,4 +201,41 @@ async fn chunks_errors_and_trailers_pass_as_they_are() {
     let mut body = send(told.over(events().data(DELTA).broken())).await.into_body();
     assert!(body.frame().await.unwrap().is_ok());
     assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "the body broke");
+}
+
+/// As an HTTP stack reads: not on where the body says that it is over.
+async fn read_as_a_server(stream: String) -> (bool, String) {
+    let length = stream.len();
+    let client = service_fn(move |_: Request<ReplayBody>| {
+        let answer = Response::builder()
+            .header("content-type", "text/event-stream")
+            .header("content-length", length)
+            .body(Full::<Bytes>::from(stream.clone()));
+        async { answer }
+    });
+    let stack =
+        ServiceBuilder::new().layer(InspectLayer::new()).layer(MeterLayer::new()).service(client);
+    let asks = r#"{"model":"chat","stream":true}"#.to_owned();
+    let request = Request::post("/v1/chat/completions").body(asks).unwrap();
+    let answer = stack.oneshot(request).await.unwrap();
+    let announced = answer.headers().contains_key("content-length")
+        || answer.body().size_hint().exact().is_some();
+    let (mut body, mut read) = (answer.into_body(), Vec::new());
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        read.extend(frame.unwrap().into_data().unwrap());
+    }
+    (announced, String::from_utf8(read).unwrap())
+}
+
+#[tokio::test]
+async fn a_stream_that_hides_something_announces_no_length_and_ends_where_it_says() {
+    let unended = "data: {\"id\":";
+    for (stream, expected) in [
+        (format!("{DELTA}{USAGE}"), DELTA.to_owned()),
+        (USAGE.to_owned(), String::new()),
+        (format!("{DELTA}{unended}"), format!("{DELTA}{unended}")),
+    ] {
+        assert_eq!(read_as_a_server(stream).await, (false, expected));
+    }
 }

@@ -14,6 +14,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use http::Request;
 use http_body_util::BodyExt;
 use support::*;
@@ -43,8 +44,13 @@ fn from_a_client(url: &str, path: &str, body: &str) -> Request<String> {
 /// A deployment for each way to fail, in a group named after it; `up` does not fail.
 async fn deployments() -> Vec<(&'static str, String)> {
     let broken = Upstream::start(|_| async {
-        let chunks = [Ok("half an"), Err(std::io::Error::other("cut"))];
-        Response::new(Body::from_stream(futures_util::stream::iter(chunks)))
+        let cut = futures_util::stream::once(async {
+            // Meanwhile what came before it goes out.
+            tokio::task::yield_now().await;
+            Err(std::io::Error::other("cut"))
+        });
+        let begun = futures_util::stream::once(async { Ok("half an") });
+        Response::new(Body::from_stream(begun.chain(cut)))
     });
     let silent = Upstream::start(|_| std::future::pending::<Response>());
     let redirect = Upstream::fixed(302, &[("location", "http://elsewhere.example/")], "");
@@ -72,11 +78,11 @@ fn configuration(deployments: &[(&str, String)], rest: &str) -> String {
             "up" => "os.environ/REDACTION_KEY".to_owned(),
             name => format!("hunter2-file-{name}"),
         };
-        let params =
-            format!("model: openai/m, api_base: \"{base}/v1\", api_key: {key}, timeout: 1");
+        let limit = if *name == "silent" { ", timeout: 0.1" } else { "" };
+        let params = format!("model: openai/m, api_base: \"{base}/v1\", api_key: {key}{limit}");
         text += &format!("- {{model_name: {name}, litellm_params: {{{params}}}}}\n");
     }
-    text + "  - {model_name: more, litellm_params: {model: openai/m, api_kee: hunter2-misspelt}}\n"
+    text + "- {model_name: more, litellm_params: {model: openai/m, api_kee: hunter2-misspelt}}\n"
         + "router_settings: {num_retries: 1, fallbacks: [{failing: [limited, up]}]}\n"
         + rest
 }
@@ -164,7 +170,15 @@ async fn no_key_is_printed_or_answered_whatever_fails() {
     let out = all_that_comes_out(&config, &deployments).await;
     search(&out);
     // That there was something to search.
-    for part in ["api_kee: unknown key", "unauthorized 401", "failing 500", "dead connect"] {
+    for part in [
+        "api_kee: unknown key",
+        " | unauthorized/1 401 ",
+        " | failing/1 500 ",
+        " | silent/1 timeout ",
+        " | dead/1 connect ",
+        " | broke off: ",
+        r#""up/1""#,
+    ] {
         assert!(out.contains(part), "{part}: {out}");
     }
 }
@@ -174,7 +188,7 @@ async fn neither_the_master_key_nor_a_wrong_one_is_printed_or_answered() {
     let deployments = deployments().await;
     let master = "general_settings: {master_key: hunter2-master}\n";
     let config = file("redaction-master", &configuration(&deployments, master));
-    search(&all_that_comes_out(&config, &deployments[..1]).await);
+    search(&all_that_comes_out(&config, &deployments).await);
 }
 
 #[tokio::test]

@@ -97,8 +97,13 @@ impl Reading {
             }
             Format::Unread => (None, false),
         };
-        let usage = tally.and_then(|tally| tally.usage(report.input()));
-        report.send(usage, whole || over);
+        let whole = whole || over;
+        let usage = tally.and_then(|mut tally| {
+            // What was cut off before anything came of it has taken its input all the same.
+            tally.recognized |= !whole;
+            tally.usage(report.input())
+        });
+        report.send(usage, whole);
     }
 }
 

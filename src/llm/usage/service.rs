@@ -55,7 +55,57 @@ impl fmt::Debug for MeterLayer {
     }
 }
 
-/// Counts the tokens of each answer, see the [module](crate::llm#usage).
+/// Counts the tokens of each answer as it passes, and what they cost.
+///
+/// It reads JSON and event streams of OpenAI's chat completions, completions, responses and embeddings, of Anthropic's
+/// messages, and of the many servers that speak like one of them; only answers to a `POST`, and only those whose status
+/// is a success. Nothing is buffered, split or delayed for it, whatever the chunks. At the end of the body the
+/// [`Deployment`](crate::Deployment::usage) that answered gets the tokens, the [`Trail`](crate::Trail) gets them for
+/// that [step](crate::trail::Step::spent), and [`on_usage`](MeterLayer::on_usage) is called. The last needs no other
+/// layer:
+///
+/// ```
+/// use http::{Request, Response, header::CONTENT_TYPE};
+/// use http_body_util::BodyExt;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_fleet::{BoxError, llm};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let client = service_fn(|_: Request<String>| async {
+///     let answer = r#"{"choices": [], "usage": {"prompt_tokens": 19, "completion_tokens": 10}}"#;
+///     Response::builder().header(CONTENT_TYPE, "application/json").body(answer.to_owned())
+/// });
+/// let (tell, told) = std::sync::mpsc::channel();
+/// let meter = llm::MeterLayer::new().on_usage(move |metered: &llm::Metered<'_>| {
+///     let _ = tell.send(metered.usage);
+/// });
+///
+/// let request = Request::post("/v1/chat/completions").body(String::new())?;
+/// meter.layer(client).oneshot(request).await?.into_body().collect().await?;
+/// let usage = told.recv()?.expect("the answer tells");
+/// assert_eq!((usage.input, usage.output), (19, 10));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What is estimated, and what is unknown
+///
+/// Where an answer is cut off, or tells no tokens, its output is estimated by its text: four bytes are a token, as in
+/// English. The count of a stream's chunks would be cheaper, but servers put any number of tokens in one. The input is
+/// then the estimate of the [`Demand`](crate::Demand::input_tokens), 0 without one. Such a usage is marked
+/// [`estimated`](crate::deployment::Usage::estimated). What a provider has told before the cut stands, and only the
+/// text after it is estimated.
+///
+/// An answer in a `Content-Encoding` is not read, nor is one that is neither JSON nor an event stream by its
+/// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
+/// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](super::Endpoint), nothing is estimated.
+///
+/// # Usage that nobody asked for
+///
+/// OpenAI's streams tell their tokens only if asked to. Where that was added to a request whose caller did not ask, the
+/// chunk that has the usage and no choices is taken out of the stream. No other byte changes; an event that comes in
+/// several chunks is held as long as it may turn out to be that one, a few hundred bytes mostly.
 #[derive(Clone)]
 pub struct Meter<S> {
     inner: S,

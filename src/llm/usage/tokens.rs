@@ -92,9 +92,10 @@ impl Tally {
     }
 
     /// What the provider told, and an estimate of what it did not; `input` is the estimate for that. None where
-    /// nothing that came was an answer of a model.
+    /// nothing that came was an answer of a model, or nothing at all is known of it.
     pub(super) fn usage(&self, input: Option<u64>) -> Option<Usage> {
-        if !self.recognized {
+        let known = self.settled || self.text > 0 || self.told.input.or(input).is_some();
+        if !self.recognized || !known {
             return None;
         }
         let told = &self.told;
