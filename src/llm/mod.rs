@@ -3,6 +3,8 @@
 //! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
+//! Where the body goes is up to an [`Upstream`](crate::upstream::Upstream), which has constructors for the APIs of each
+//! [`Provider`], and what it costs to a [`PriceList`].
 //!
 //! ```
 //! use std::convert::Infallible;
