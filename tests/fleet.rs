@@ -19,14 +19,15 @@ use http_body::Body;
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_fleet::{
-    BoxError, Captured, Deployment, Error, GroupName,
+    BoxError, Captured, Demand, Deployment, Error, GroupName, Trail,
     body::ReplayBody,
     cooldown::CooldownPolicy,
     deployment::Status,
     error::RefusedReason,
     fallback::FallbackPlan,
     fleet::{Fleet, FleetBuilder, FleetError, FleetLayer},
-    retry::RetryPolicy,
+    outcome::FailureKind,
+    retry::{RetryCounts, RetryPolicy},
     upstream::Upstream,
 };
 
@@ -143,6 +144,8 @@ struct Hosts {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+type HostsResult = Result<Response<Full<Bytes>>, Infallible>;
+
 impl<B> Service<Request<B>> for Hosts {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
@@ -200,6 +203,123 @@ fn two_of_a_name_are_an_error_that_names_them() {
     assert_eq!(twins, FleetError::Deployment("three".into(), "d".into()));
     assert_eq!(twins.to_string(), r#"group "three": two deployments have the id "d""#);
     assert!(builder().group("three", [member("a")]).build().is_ok(), "ids are for one group");
+}
+
+#[test]
+fn an_alias_of_no_group_and_a_policy_for_no_deployment_are_errors() {
+    let builder = || builder().group("openai/*", [member("d")]);
+    assert!(builder().alias("small", "openai/mini").alias("one", "two").build().is_ok());
+    let nowhere = builder().alias("nick", "three").build().unwrap_err();
+    assert_eq!(nowhere, FleetError::Alias("nick".into(), "three".into()));
+    assert_eq!(nowhere.to_string(), r#"alias "nick": no group is named "three""#);
+    let of_alias = builder().alias("nick", "one").alias("nock", "nick").build().unwrap_err();
+    assert_eq!(of_alias, FleetError::Alias("nock".into(), "nick".into()));
+
+    let policy = CooldownPolicy::default;
+    assert!(builder().cooldown_of("d", policy()).build().is_ok());
+    let nobody = builder().cooldown_of("e", policy()).build().unwrap_err();
+    assert_eq!(nobody, FleetError::Cooldown("e".into()));
+    assert_eq!(nobody.to_string(), r#"a cooldown policy is for "e", which is no deployment's id"#);
+}
+
+#[cfg(feature = "config")]
+#[tokio::test]
+async fn an_alias_of_a_file_that_leads_nowhere_is_only_a_warning() {
+    let layer = FleetLayer::from_yaml(
+        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: 'http://m', api_key: k}}]\n\
+         router_settings: {model_group_alias: {good: m, bad: n}}",
+    );
+    let layer = layer.unwrap();
+    assert_eq!(layer.aliases().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["good"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_with_a_cooldown_policy_of_its_own_is_judged_by_it_alone() {
+    let hosts = Hosts::failing(["a", "b", "c"]);
+    let own = CooldownPolicy::default().allowed_fails_of(FailureKind::RateLimited, 1);
+    let layer = builder().retry(RetryPolicy::new().attempts(1)).cooldown_of("b", own);
+    let layer = layer.build().unwrap();
+    let stack = layer.layer(hosts);
+    let b = &layer.groups()[0].members()[1].0;
+    for failures in 1..=2 {
+        assert_eq!(b.health().status(), Status::Ready, "one is let pass");
+        while b.picked() < failures {
+            assert_eq!(status(&stack, "one").await, 429);
+        }
+    }
+    assert!(matches!(b.health().status(), Status::Cooling { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_or_counts_for_a_wildcard_are_for_every_name_it_matches() {
+    let hosts = Hosts::failing(["d"]);
+    let patient = RetryCounts::new().of(FailureKind::RateLimited, 4);
+    let layer = builder()
+        .group("openai/*", [member("d")])
+        .alias("small", "openai/mini")
+        .retry(RetryPolicy::any_method().attempts(1).group("openai/*", patient))
+        .fallback(FallbackPlan::new().group("openai/*", ["two"]).group("openai/o3", ["one"]));
+    let stack = layer.clone().build().unwrap().layer(hosts.clone());
+    for name in ["openai/gpt", "small"] {
+        assert_eq!(status(&stack, name).await, 200);
+        assert!(hosts.take_asked().ends_with('c'), "{name}");
+    }
+    assert_eq!(status(&stack, "openai/o3").await, 200);
+    assert!(hosts.take_asked().ends_with(['a', 'b']), "its own list goes first");
+
+    let stack = layer.fallback(FallbackPlan::new()).build().unwrap().layer(hosts.clone());
+    for name in ["openai/gpt", "small"] {
+        assert_eq!(status(&stack, name).await, 429);
+        assert_eq!(hosts.take_asked(), "d d d d d", "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_of_one_wildcard_are_two_groups_to_fall_back_between() {
+    let hosts = Hosts::failing(["d"]);
+    let layer = builder()
+        .group("openai/*", [member("d")])
+        .retry(RetryPolicy::new().attempts(1))
+        .fallback(FallbackPlan::new().group("openai/gpt", ["openai/mini", "two"]));
+    let stack = layer.build().unwrap().layer(hosts.clone());
+    let mut request = to("openai/gpt");
+    let trail = Trail::start(&mut request);
+    assert_eq!(stack.oneshot(request).await.unwrap().status(), 200);
+    assert_eq!(trail.fallbacks(), [GroupName::new("openai/mini"), GroupName::new("two")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_have_a_time_limit_of_their_own() {
+    let (all, streams) = (Duration::from_secs(9), Duration::from_secs(2));
+    for builder in [
+        builder().timeout(all).stream_timeout(streams),
+        builder().stream_timeout(streams).timeout(all),
+    ] {
+        let hangs =
+            tower::service_fn(|_: Request<ReplayBody>| std::future::pending::<HostsResult>());
+        let stack = builder.retry(RetryPolicy::new().attempts(1)).build().unwrap().layer(hangs);
+        for (stream, limit) in [(true, streams), (false, all)] {
+            let mut demand = Demand::default();
+            demand.stream = stream;
+            let mut request = to("one");
+            demand.set(&mut request);
+            let start = tokio::time::Instant::now();
+            assert!(stack.clone().oneshot(request).await.is_err_and(|error| error.is_timeout()));
+            assert_eq!(start.elapsed(), limit);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_may_allow_retries_where_the_policy_allows_none() {
+    let hosts = Hosts::failing(["d"]);
+    let (deployment, upstream) = member("d");
+    let layer = builder()
+        .group("three", [(deployment.retries(2), upstream)])
+        .retry(RetryPolicy::any_method().attempts(1));
+    let stack = layer.build().unwrap().layer(hosts.clone());
+    assert_eq!(status(&stack, "three").await, 429);
+    assert_eq!(hosts.take_asked(), "d d d");
 }
 
 #[tokio::test(start_paused = true)]

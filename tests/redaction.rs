@@ -107,6 +107,11 @@ model_list:
   - model_name: hosted
     litellm_params: {{model: groq/llama-3}}
     api_key: hunter2-misplaced
+  - model_name: azure
+    litellm_params: {{model: azure/d, api_base: "{dead}", api_version: "2024-10-21", api_key: hunter2-azure,
+      extra_headers: {{x-token: hunter2-extra}}, azure_ad_token: hunter2-entra, client_secret: hunter2-client}}
+  - model_name: anthropic
+    litellm_params: {{model: anthropic/claude, api_key: os.environ/CLAUDE_KEY}}
 general_settings: {{master_key: hunter2-master, misspelt_key: hunter2-unknown}}
 "#
     );
@@ -153,6 +158,12 @@ fn an_error_of_a_configuration_shows_no_key() {
         entry("api_base: os.environ/BASE"),
         entry("rpm: os.environ/LIMIT"),
         entry("timeout: os.environ/LIMIT"),
+        entry("extra_headers: {x-token: \"hunter2\\n.\"}"),
+        entry("extra_headers: hunter2"),
+        entry("api_version: [hunter2]"),
+        entry("input_cost_per_token: os.environ/PRICE"),
+        entry("api_key: hunter2-in-a-list") + "\ngeneral_settings: {master_key: \"hunter2\\n.\"}",
+        entry("api_key: a") + "\nenvironment_variables: hunter2\ngeneral_settings: {master_key: [hunter2]}",
     ] {
         let error = Config::from_yaml_with(&text, environment).unwrap_err();
         assert!(matches!(error, ConfigError::Invalid { .. }), "{text}: {error}");

@@ -21,8 +21,8 @@ use tower_fleet::{
     timeout::TimeoutLayer,
 };
 use tower_fleet_benches::{
-    Attaching, Immediate, Streaming, balance, cooldown, core, core_over, exchange, members, now,
-    power_of_two, request, retry, spread, timeout,
+    Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
+    hiding, members, metered, now, power_of_two, request, retry, spread, timeout,
 };
 
 /// Requests made before the clock starts and spent while it runs.
@@ -102,6 +102,7 @@ fn main() -> Result<(), BoxError> {
     };
     stacks(effort)?;
     streamed(effort);
+    counted(effort);
     selection(effort);
     shared(effort)?;
     // Last, for it stops the clock of the process.
@@ -182,6 +183,40 @@ fn streamed(effort: Effort) {
     println!("{:<46} {bare:>8.1}", "bare");
     println!("{:<46} {stack:>8.1} {:>+8.1}\n", "full core stack", stack - bare);
     at_most("full core stack adds to a streamed chunk, ns", 1000.0, stack - bare);
+    println!();
+}
+
+/// What it costs to count the tokens of each chunk of a long answer.
+fn counted(effort: Effort) {
+    const CHUNKS: u32 = 1000;
+    let effort = Effort { batches: effort.batches.div_ceil(100), ..effort };
+    let template = chat();
+    let mut table = Table::default();
+    for halved in [false, true] {
+        let deltas = Deltas { chunks: CHUNKS, halved };
+        table.stack(format!("bare, halved {halved}"), &template, deltas);
+        table.stack(format!("metered, halved {halved}"), &template, metered(deltas));
+        table.stack(format!("usage hidden, halved {halved}"), &template, hiding(deltas));
+    }
+    table.run(effort);
+    let chunk = |name: &str| table.median(name) / f64::from(CHUNKS);
+    println!("{:<46} {:>8} {:>8}", "a chunk of a chat completion", "ns", "adds");
+    for (halved, what) in [(false, "an event a chunk"), (true, "half an event a chunk")] {
+        let bare = chunk(&format!("bare, halved {halved}"));
+        println!("{:<46} {bare:>8.1}", format!("bare, {what}"));
+        for stack in ["metered", "usage hidden"] {
+            let time = chunk(&format!("{stack}, halved {halved}"));
+            println!("{:<46} {time:>8.1} {:>+8.1}", format!("{stack}, {what}"), time - bare);
+        }
+    }
+    println!();
+    for stack in ["metered", "usage hidden"] {
+        for halved in [false, true] {
+            let of = |stack: &str| chunk(&format!("{stack}, halved {halved}"));
+            let name = format!("{stack} adds to a chunk, ns, halved {halved}");
+            at_most(&name, 1000.0, of(stack) - of("bare"));
+        }
+    }
     println!();
 }
 

@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use tower::{
-    Service, ServiceExt,
+    Layer, Service, ServiceExt,
     balance::p2c,
     discover::ServiceList,
     load::{CompleteOnResponse, PendingRequests},
@@ -27,6 +27,7 @@ use tower_fleet::{
     balance::{Balance, LeastBusy, Strategy},
     cooldown::{Cooldown, CooldownPolicy},
     fallback::{Fallback, FallbackPlan},
+    llm::{Inspect, InspectLayer, Meter, MeterLayer},
     retry::{Retry, RetryPolicy},
     timeout::{Timeout, TimeoutLayer},
 };
@@ -127,6 +128,87 @@ impl Body for Chunks {
     }
 }
 
+/// A client that answers at once with a stream of so many events, as OpenAI's chat completions send them.
+#[derive(Clone, Copy, Debug)]
+pub struct Deltas {
+    /// How many chunks.
+    pub chunks: u32,
+    /// Two chunks make one event; else each chunk is one.
+    pub halved: bool,
+}
+
+/// The body of [`Deltas`]' answers.
+#[derive(Debug)]
+pub struct Events {
+    left: u32,
+    halved: bool,
+}
+
+const DELTA: &[u8] = br#"data: {"id":"chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG","object":"chat.completion.chunk","created":1741570283,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_fc9f1d7035","choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+"#;
+
+impl<B> Service<Request<B>> for Deltas {
+    type Response = Response<Events>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Events>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        drop(black_box(request));
+        let mut response = Response::new(Events { left: self.chunks, halved: self.halved });
+        let kind = HeaderValue::from_static("text/event-stream");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+        ready(Ok(response))
+    }
+}
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.left.checked_sub(1) else { return Poll::Ready(None) };
+        self.left = left;
+        let (begin, end) = DELTA.split_at(DELTA.len() / 2);
+        let chunk = match (self.halved, left % 2) {
+            (false, _) => DELTA,
+            (true, 1) => begin,
+            (true, _) => end,
+        };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk)))))
+    }
+}
+
+/// A meter alone.
+#[must_use]
+pub fn metered(client: Deltas) -> Meter<Deltas> {
+    MeterLayer::new().layer(client)
+}
+
+/// A meter below an inspection, where the usage at a stream's end is hidden.
+#[must_use]
+pub fn hiding(client: Deltas) -> Inspect<Meter<Deltas>> {
+    InspectLayer::new().layer(metered(client))
+}
+
+/// A request for a chat completion as a stream.
+#[must_use]
+pub fn chat() -> Request<Answer> {
+    let mut request = Request::new(Full::new(Bytes::from_static(
+        br#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"stream":true}"#,
+    )));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = http::Uri::from_static("/v1/chat/completions");
+    request
+}
+
 /// As many deployments as said, each reached by a clone of `client`.
 pub fn members<S: Clone>(count: usize, client: S) -> impl Iterator<Item = (Deployment, S)> {
     (0..count).map(move |index| (Deployment::new(format!("deployment-{index}")), client.clone()))
@@ -157,7 +239,7 @@ pub fn timeout(
     count: usize,
     layer: TimeoutLayer,
 ) -> Balance<Cooldown<Timeout<Immediate>>, LeastBusy> {
-    let client = tower::Layer::layer(&layer, Immediate);
+    let client = layer.layer(Immediate);
     let client = Cooldown::new(client, CooldownPolicy::default());
     Balance::new(LeastBusy, members(count, client)).seed(SEED)
 }

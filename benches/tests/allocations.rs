@@ -8,8 +8,8 @@ use http::{Request, Response};
 use tower::Service;
 use tower_fleet::balance::{LeastBusy, RoundRobin, WeightedShuffle};
 use tower_fleet_benches::{
-    Attaching, Immediate, Streaming, balance, cooldown, core, core_over, exchange, now,
-    power_of_two, request, retry,
+    Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
+    hiding, metered, now, power_of_two, request, retry,
 };
 
 const REQUESTS: u64 = 100;
@@ -75,6 +75,16 @@ fn fallback_over_retry_shares_the_one_copy() {
 fn a_streamed_chunk_costs_none() {
     let of = |chunks| allocations(core_over(Streaming(chunks), 10), &request(0));
     assert_eq!(of(1000), of(1));
+}
+
+#[test]
+fn a_streamed_chunk_whose_tokens_are_counted_costs_none() {
+    for halved in [false, true] {
+        let of = |chunks| allocations(metered(Deltas { chunks, halved }), &chat());
+        assert_eq!(of(100), of(2), "halved: {halved}");
+        let of = |chunks| allocations(hiding(Deltas { chunks, halved }), &chat());
+        assert_eq!(of(100), of(2), "halved: {halved}, usage hidden");
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Secret, field::Field, keys, read::Section, upstream::Upstream};
+use http::{HeaderName, HeaderValue};
+
+use super::{FailureCounts, Prices, Secret, field::Field, keys, read::Section, upstream::Upstream};
+use crate::llm::{Endpoint, Provider};
 
 /// One entry of `model_list`: a place to which the requests for a model can be sent.
 #[derive(Clone, Debug)]
@@ -20,17 +23,24 @@ pub struct DeploymentConfig {
     /// The provider LiteLLM knows the model by, such as `groq` in `groq/llama-3`. `None` is
     /// `OpenAI`, or whoever is at `api_base`.
     pub provider: Option<String>,
-    /// The model's name upstream, without the provider. A `*` in it stands for what the one in
-    /// `model_name` matched.
+    /// Whose API it speaks.
+    pub api: Provider,
+    /// The model's name upstream, without the provider; with Azure the name of its deployment there. A
+    /// `*` in it stands for what the one in `model_name` matched.
     pub model: String,
     /// The address under which the paths of the API are: absolute, http or https, without
     /// credentials, query or trailing slash. The provider's own unless `api_base` (or `base_url`)
-    /// gives another.
+    /// gives another, or the environment does for OpenAI, Azure or Anthropic.
     pub api_base: String,
+    /// Azure's `api-version`, which it always has; none for others.
+    pub api_version: Option<String>,
     /// The key to send. Without one in the file that is what the environment holds for the provider
-    /// (such as `GROQ_API_KEY`), but only when its own address is used: LiteLLM sends it to any
-    /// `api_base`.
+    /// (such as `GROQ_API_KEY`), but only when its own address is used or the environment's: LiteLLM
+    /// sends it to any `api_base`.
     pub api_key: Option<Secret>,
+    /// Headers to send with each request, in place of its own and those that carry the key; their
+    /// values are marked as sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its share of the traffic, finite and at least 0: with 0 the strategy sends it nothing.
     pub weight: Option<f64>,
     /// Requests a minute: so far only a source of [`weights`](super::weights), not a limit.
@@ -42,9 +52,34 @@ pub struct DeploymentConfig {
     pub order: Option<i32>,
     /// The time one attempt may take, more than zero.
     pub timeout: Option<Duration>,
-    /// The requests it may have in flight, never 0: LiteLLM's 0 means no limit, and so is read as
-    /// none given.
+    /// The same, where a stream is asked for.
+    pub stream_timeout: Option<Duration>,
+    /// The retries of a request that fails here.
+    pub num_retries: Option<u32>,
+    /// The requests it may have in flight; 0 means no limit, whatever the router's default.
     pub max_parallel_requests: Option<u32>,
+    /// How long it is cooled; zero means never.
+    pub cooldown_time: Option<Duration>,
+    /// Failures a minute that it may have before it is cooled.
+    pub allowed_fails: Option<u32>,
+    /// The same by kind of failure.
+    pub allowed_fails_policy: FailureCounts,
+    /// The region it is in.
+    pub region_name: Option<String>,
+    /// What its tokens cost, as far as the file says.
+    pub prices: Prices,
+    /// The name under which a price list knows its model.
+    pub base_model: Option<String>,
+    /// The longest input it takes, in tokens.
+    pub max_input_tokens: Option<u64>,
+    /// Whether it takes images.
+    pub supports_vision: Option<bool>,
+    /// The endpoints it has, as paths without a version, where the file enforces them.
+    pub endpoints: Option<Vec<String>>,
+    /// What it is for, such as `chat` or `embedding`. Restricts nothing.
+    pub mode: Option<String>,
+    /// Whether it is paused.
+    pub blocked: bool,
     /// Where it stands in the file, such as `model_list[2]`.
     pub place: String,
     /// The line where it begins, from 1.
@@ -73,28 +108,21 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
 
     let model_name = entry.require("model_name", "the name by which requests ask for the model");
     let model_name = model_name.and_then(|field| field.text()).unwrap_or_default();
-
     let mut info = entry.section("model_info");
-    let mut id = String::new();
-    if let Some(field) = info.take("id") {
-        id = field.text().unwrap_or_default();
-        if let Some(first) = ids.get(&id) {
-            field.at.error(format!("{field} is already the id of {first}"));
-        } else if !id.is_empty() {
-            ids.insert(id.clone(), place.clone());
-        }
-    }
-    info.finish(keys::MODEL_INFO);
-
     let mut params = entry.section("litellm_params");
+    let id = id(&mut info, ids, &place);
     let upstream = Upstream::read(&mut params, &model_name);
+    let judged = (Judged::read(&mut info), Judged::read(&mut params));
     let deployment = DeploymentConfig {
         model_name,
         id,
         provider: upstream.provider,
+        api: upstream.api,
         model: upstream.model,
         api_base: upstream.api_base,
+        api_version: upstream.api_version,
         api_key: upstream.api_key,
+        headers: upstream.headers,
         weight: params
             .take("weight")
             .and_then(|field| field.number("a number of at least 0", |weight| weight >= 0.0)),
@@ -102,16 +130,55 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
         tpm: limit(&mut params, "tpm"),
         order: params.take("order").and_then(|field| field.integer("a whole number")),
         timeout: params.take("timeout").and_then(|field| field.some_seconds()),
-        max_parallel_requests: params
-            .take("max_parallel_requests")
-            .and_then(|field| field.count())
-            .filter(|limit| *limit > 0),
+        stream_timeout: params.take("stream_timeout").and_then(|field| field.some_seconds()),
+        num_retries: params.take("num_retries").and_then(|field| field.count()),
+        max_parallel_requests: params.take("max_parallel_requests").and_then(|field| field.count()),
+        cooldown_time: judged.0.cooldown_time.or(judged.1.cooldown_time),
+        allowed_fails: judged.0.allowed_fails.or(judged.1.allowed_fails),
+        allowed_fails_policy: judged.0.policy.or(judged.1.policy).unwrap_or_default(),
+        region_name: params.take("region_name").and_then(|field| field.text()),
+        prices: Prices::read(&mut params).or(Prices::read(&mut info)),
+        base_model: info.take("base_model").and_then(|field| field.text()),
+        max_input_tokens: info.take("max_input_tokens").and_then(|field| field.count()),
+        supports_vision: info.take("supports_vision").and_then(|field| field.flag()),
+        endpoints: endpoints(&mut info),
+        mode: info.take("mode").and_then(|field| field.text()),
+        blocked: info.take("blocked").and_then(|field| field.flag()).unwrap_or_default(),
         place,
         line,
     };
-    params.finish(keys::LITELLM_PARAMS);
-    entry.finish(&[]);
+    info.finish(&keys::MODEL_INFO);
+    params.finish(&keys::LITELLM_PARAMS);
+    entry.finish(&keys::ENTRY);
     deployment
+}
+
+fn id(info: &mut Section<'_>, ids: &mut HashMap<String, String>, place: &str) -> String {
+    let Some(field) = info.take("id") else { return String::new() };
+    let id = field.text().unwrap_or_default();
+    if let Some(first) = ids.get(&id) {
+        field.at.error(format!("{} is already the id of {first}", field.as_name()));
+    } else if !id.is_empty() {
+        ids.insert(id.clone(), place.to_owned());
+    }
+    id
+}
+
+/// When a deployment is cooled: what `model_info` may say, or else `litellm_params`.
+struct Judged {
+    cooldown_time: Option<Duration>,
+    allowed_fails: Option<u32>,
+    policy: Option<FailureCounts>,
+}
+
+impl Judged {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            cooldown_time: section.take("cooldown_time").and_then(|field| field.seconds()),
+            allowed_fails: section.take("allowed_fails").and_then(|field| field.count()),
+            policy: section.take("allowed_fails_policy").map(FailureCounts::allowed_fails),
+        }
+    }
 }
 
 fn limit(params: &mut Section<'_>, key: &'static str) -> Option<u64> {
@@ -120,6 +187,22 @@ fn limit(params: &mut Section<'_>, key: &'static str) -> Option<u64> {
         "not enforced as a limit yet, only used as the weight where the group has no `weight`",
     );
     field.count()
+}
+
+/// The endpoints listed, where they are enforced. What is none of those that are routed by model
+/// makes no difference.
+fn endpoints(info: &mut Section<'_>) -> Option<Vec<String>> {
+    let enforced = info.take("enforce_supported_endpoints").and_then(|field| field.flag());
+    let listed = info.take("supported_endpoints")?;
+    let at = listed.at.clone();
+    let paths: Vec<String> =
+        listed.list("a list of paths")?.iter().filter_map(|field| field.text()).collect();
+    if enforced != Some(true) {
+        at.warn("no effect without `enforce_supported_endpoints: true`, as in LiteLLM");
+        return None;
+    }
+    let known = paths.iter().filter_map(|path| Endpoint::of_path(path));
+    Some(known.map(|endpoint| endpoint.path().to_owned()).collect())
 }
 
 /// Gives an id to those without.

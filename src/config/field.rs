@@ -95,6 +95,25 @@ impl<'r> Field<'r> {
         })
     }
 
+    /// Whether it is a text without any but white space.
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(&self.value, Value::Text(text) if text.trim().is_empty())
+    }
+
+    /// The value of an environment variable, as Python writes it.
+    pub(super) fn variable_value(self) -> Option<String> {
+        match self.value {
+            Value::Text(text) => Some(text),
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(if flag { "True" } else { "False" }.to_owned()),
+            _ => {
+                self.wrong_shape("a text");
+                None
+            }
+        }
+    }
+
     /// A finite number that is accepted. Text that reads as one will do: the environment holds
     /// nothing else.
     pub(super) fn number(&self, expected: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
@@ -163,11 +182,7 @@ impl<'r> Field<'r> {
     pub(super) fn flag(&self) -> Option<bool> {
         let flag = match &self.value {
             Value::Bool(flag) => Some(*flag),
-            Value::Text(text) => match &*text.trim().to_ascii_lowercase() {
-                "true" | "yes" | "on" => Some(true),
-                "false" | "no" | "off" => Some(false),
-                _ => None,
-            },
+            Value::Text(text) => as_flag(text),
             _ => None,
         };
         if flag.is_none() {
@@ -209,6 +224,11 @@ impl<'r> Field<'r> {
         Section::new(self.at, entries)
     }
 
+    /// How it is told where it is a name, however long.
+    pub(super) const fn as_name(&self) -> Name<'_> {
+        Name(self)
+    }
+
     pub(super) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))
     }
@@ -218,9 +238,19 @@ impl<'r> Field<'r> {
     }
 }
 
-/// What was found, in a message.
+/// The truth value that a text is in YAML 1.1, as Python reads it.
+pub(super) fn as_flag(text: &str) -> Option<bool> {
+    match &*text.trim().to_ascii_lowercase() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// What was found, in a message. A text is quoted only where it is too short to be a key.
 impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 24;
         if let Some(name) = &self.variable {
             return write!(f, "the value of environment variable {name}");
         }
@@ -229,9 +259,26 @@ impl fmt::Display for Field<'_> {
             Value::Bool(value) => write!(f, "{value}"),
             Value::Integer(value) => write!(f, "{value}"),
             Value::Float(value) => write!(f, "{value:?}"),
+            Value::Text(value)
+                if value.len() > LONGEST || value.trim_start().starts_with("sk-") =>
+            {
+                f.write_str("a text that is not shown, as it may be a secret")
+            }
             Value::Text(value) => write!(f, "{value:?}"),
             Value::List(_) => f.write_str("a list"),
             Value::Map(_) => f.write_str("a map"),
+        }
+    }
+}
+
+/// A [`Field`] that names a model or a group, in a message.
+pub(super) struct Name<'f>(&'f Field<'f>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0.variable, &self.0.value) {
+            (None, Value::Text(name)) => write!(f, "{name:?}"),
+            _ => self.0.fmt(f),
         }
     }
 }

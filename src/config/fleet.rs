@@ -1,27 +1,24 @@
 //! From a configuration to a fleet that runs.
 
-use std::time::Duration;
+mod deployment;
+mod router;
 
-use http::header::AUTHORIZATION;
+use tower_layer::Stack;
 
-use super::{
-    Config, ConfigError, DeploymentConfig, Problem, RouterSettings, RoutingStrategy, weights,
-};
+use super::{Config, ConfigError, Problem, weights};
 use crate::{
-    balance::{LeastBusy, RoundRobin, WeightedShuffle},
-    cooldown::CooldownPolicy,
     deployment::Deployment,
-    fallback::FallbackPlan,
-    fleet::{FleetBuilder, FleetLayer},
-    llm::RewriteModelLayer,
-    outcome::HttpClassify,
-    retry::{Backoff, RetryBudget, RetryPolicy},
-    trail::GroupName,
+    fleet::FleetLayer,
+    llm::{ListedModel, RewriteModelLayer, VerifyLayer},
     upstream::Upstream,
 };
 
+/// What is laid over each deployment's client: its answers are verified, and it is called with its own name of the
+/// model.
+pub type AttemptLayer = Stack<RewriteModelLayer, VerifyLayer>;
+
 /// A fleet from a configuration: each attempt calls the model by the name its deployment knows it under.
-pub type ConfiguredFleet = FleetLayer<RewriteModelLayer>;
+pub type ConfiguredFleet = FleetLayer<AttemptLayer>;
 
 impl ConfiguredFleet {
     /// The fleet of a LiteLLM configuration file's text. What the file says to no effect is not told: see
@@ -51,6 +48,7 @@ impl Config {
     /// [`ConfigError::Invalid`] for an address or a key that cannot be sent.
     pub fn fleet(&self) -> Result<ConfiguredFleet, ConfigError> {
         let mut errors = Vec::new();
+        let unlisted = ListedModel::default();
         let mut builder = FleetLayer::builder();
         let mut members = Vec::new();
         let mut groups: Vec<&str> = Vec::new();
@@ -65,7 +63,9 @@ impl Config {
             let weights = weights(configs.iter().copied());
             let deployments = configs.iter().zip(weights).filter_map(|(config, weight)| {
                 let to = config.upstream().map_err(|problem| errors.push(problem)).ok()?;
-                Some((config.deployment(weight), to))
+                let listed = self.prices.as_deref().and_then(|prices| config.listed(prices));
+                let listed = listed.unwrap_or(&unlisted);
+                Some((config.deployment(weight, &self.router, listed), to))
             });
             let deployments: Vec<_> = deployments.collect();
             members.extend(deployments.iter().cloned());
@@ -81,107 +81,12 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
-        let builder = self.router.apply(builder).attempt_layer(RewriteModelLayer);
+        let attempt = Stack::new(RewriteModelLayer::new(), VerifyLayer::new());
+        let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =
                 Problem { place: "model_list".into(), line: 0, message: error.to_string() };
             ConfigError::Invalid { errors: vec![problem], warnings: self.warnings.clone() }
-        })
-    }
-}
-
-impl DeploymentConfig {
-    fn deployment(&self, weight: u32) -> Deployment {
-        let mut deployment =
-            Deployment::new(self.id.as_str()).weight(weight).model(self.model.as_str());
-        if let Some(order) = self.order {
-            deployment = deployment.order(order);
-        }
-        if let Some(limit) = self.max_parallel_requests {
-            deployment = deployment.max_parallel_requests(limit);
-        }
-        if let Some(timeout) = self.timeout {
-            deployment = deployment.timeout(timeout);
-        }
-        deployment
-    }
-
-    fn upstream(&self) -> Result<Upstream, Problem> {
-        let problem = |key: &str, message: String| Problem {
-            place: format!("{}.litellm_params.{key}", self.place),
-            line: self.line,
-            message,
-        };
-        let to = Upstream::new(&self.api_base)
-            .map_err(|error| problem("api_base", error.to_string()))?;
-        match &self.api_key {
-            Some(key) => to
-                .header(AUTHORIZATION, format!("Bearer {}", key.expose()))
-                .map_err(|error| problem("api_key", error.to_string())),
-            None => Ok(to),
-        }
-    }
-}
-
-impl RouterSettings {
-    fn is_target(&self, id: &str) -> bool {
-        let listed = self.fallbacks.iter().flat_map(|fallback| &fallback.targets);
-        listed.chain(&self.default_fallbacks).any(|target| target == id)
-    }
-
-    fn apply(&self, builder: FleetBuilder) -> FleetBuilder {
-        let builder = match self.routing_strategy {
-            RoutingStrategy::SimpleShuffle => builder.strategy(WeightedShuffle),
-            RoutingStrategy::LeastBusy => builder.strategy(LeastBusy),
-            RoutingStrategy::RoundRobin => builder.strategy(RoundRobin),
-        };
-        let aliases = self.model_group_alias.iter();
-        let builder = aliases.fold(builder, |builder, alias| {
-            builder.alias(alias.name.as_str(), alias.target.as_str())
-        });
-        builder
-            .cooldown(self.cooldown())
-            .retry(self.retry())
-            .fallback(self.fallback())
-            .timeout(self.timeout.unwrap_or(Self::DEFAULT_TIMEOUT))
-    }
-
-    fn cooldown(&self) -> CooldownPolicy {
-        if self.disable_cooldowns {
-            return CooldownPolicy::never(HttpClassify::inference());
-        }
-        let length = self.cooldown_time.unwrap_or(Self::DEFAULT_COOLDOWN_TIME);
-        let policy = CooldownPolicy::new(HttpClassify::inference()).cooldown_time(length);
-        match self.allowed_fails {
-            Some(count) => policy.allowed_fails(count),
-            None => policy,
-        }
-    }
-
-    fn retry(&self) -> RetryPolicy {
-        let retries = self.num_retries.unwrap_or(Self::DEFAULT_NUM_RETRIES);
-        RetryPolicy::any_method()
-            .classify(HttpClassify::inference())
-            .attempts(retries.saturating_add(1))
-            .backoff(Backoff::default().floor(self.retry_after.unwrap_or_default()))
-            // The caller waits meanwhile, and would rather know than hold the line.
-            .longest_wait(Duration::from_secs(5))
-            .budget(RetryBudget::new().percent(100))
-    }
-
-    fn fallback(&self) -> FallbackPlan {
-        let max = self.max_fallbacks.unwrap_or(Self::DEFAULT_MAX_FALLBACKS);
-        let plan = FallbackPlan::new()
-            .classify(HttpClassify::inference())
-            .max_fallbacks(usize::try_from(max).unwrap_or(usize::MAX))
-            .on_bad_request(true)
-            .otherwise(self.default_fallbacks.iter().map(|target| GroupName::new(target.as_str())));
-        self.fallbacks.iter().fold(plan, |plan, fallback| {
-            let targets = fallback.targets.iter().map(|target| GroupName::new(target.as_str()));
-            match fallback.group.as_str() {
-                "*" => plan.otherwise(targets),
-                group => plan.group(group, targets),
-            }
         })
     }
 }

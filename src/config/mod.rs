@@ -4,8 +4,8 @@
 //! of them. What it promises:
 //!
 //! - **Nothing is silently ignored.** A key that has no effect here is a
-//!   [warning](Config::warnings): mistyped, unknown, or LiteLLM's but not honoured yet. So is a
-//!   fallback to a group that is not there.
+//!   [warning](Config::warnings): mistyped, unknown, or LiteLLM's but [not honoured](#keys), with the
+//!   reason and what to use instead. So is a fallback to a group that is not there.
 //! - **All mistakes are told at once**, each with its line, its place, what was found and what was
 //!   expected.
 //! - **No secret is shown**, neither in `Debug` nor in an error or a warning, which quote no value
@@ -42,18 +42,32 @@
 //! `yes` are booleans, null is as if the key were not there. Only a key given twice is an error,
 //! where Python drops the first. Times are seconds, whole or not. A text `os.environ/NAME` stands
 //! for the environment variable `NAME`, also where a number is expected; one that is not set is an
-//! error, if the key is one that is read.
+//! error, if the key is one that is read. What `environment_variables` gives goes before the
+//! environment.
+//!
+//! # Keys
+//!
+//! What becomes of each key that LiteLLM has; one that ends in `*` stands for all that begin so. A key
+//! that is not honoured is warned of when it is given, one that turns something on when it does.
+//!
+#![doc = include_str!("keys.md")]
 
+mod address;
+mod counts;
 mod deployment;
+mod environment;
 mod field;
 mod fleet;
+mod general;
 mod keys;
 mod names;
+mod prices;
 mod problem;
 mod provider;
 mod read;
 mod router;
 mod suggest;
+mod targets;
 mod upstream;
 mod value;
 mod weights;
@@ -61,20 +75,19 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 pub use self::{
+    counts::FailureCounts,
     deployment::DeploymentConfig,
-    fleet::ConfiguredFleet,
+    fleet::{AttemptLayer, ConfiguredFleet},
+    prices::Prices,
     problem::{ConfigError, Problem},
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},
     weights::weights,
 };
-use self::{
-    field::Field,
-    names::Names,
-    read::{Reader, Section},
-};
+use self::{field::Field, names::Names, read::Reader};
+use crate::llm::PriceList;
 pub use crate::upstream::Secret;
 
 /// A fleet as a configuration file describes it; the [module](self) says how it is read.
@@ -85,6 +98,12 @@ pub struct Config {
     pub deployments: Vec<DeploymentConfig>,
     /// What holds for every group.
     pub router: RouterSettings,
+    /// The key that callers must show, which is for a server to enforce: `general_settings.master_key`,
+    /// or else what the environment holds as `LITELLM_MASTER_KEY`.
+    pub master_key: Option<Secret>,
+    /// What models cost and take, where the deployments do not say. None from the file, as LiteLLM has no key for it: set
+    /// it before [`fleet`](Self::fleet).
+    pub prices: Option<Arc<PriceList>>,
     /// What the file says to no effect. Show them to whoever wrote it.
     pub warnings: Vec<Problem>,
 }
@@ -111,13 +130,15 @@ impl Config {
         let tree = value::parse(text)?;
         let reader = Reader::new(&environment);
         let mut root = Field::root(reader.top(), tree).section();
+        // First, as all that follows may name its variables.
+        environment::read(&mut root, &reader);
         let deployments = deployment::read_list(&mut root);
         let router = router::read(&mut root, Names::of(&deployments));
-        warn_of_open_doors(&mut root);
-        root.finish(keys::TOP_LEVEL);
+        let master_key = general::read(&mut root);
+        root.finish(&keys::TOP_LEVEL);
         let (errors, warnings) = reader.finish();
         if errors.is_empty() {
-            Ok(Self { deployments, router, warnings })
+            Ok(Self { deployments, router, master_key, prices: None, warnings })
         } else {
             Err(ConfigError::Invalid { errors, warnings })
         }
@@ -134,21 +155,6 @@ impl Config {
         match fs::read_to_string(path) {
             Ok(text) => Self::from_yaml(&text),
             Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
-        }
-    }
-}
-
-/// `general_settings` is for LiteLLM's server, but whoever keeps callers out with it must not
-/// believe that it does so here.
-fn warn_of_open_doors(root: &mut Section<'_>) {
-    let Some(field) = root.take("general_settings") else { return };
-    let settings = field.section();
-    settings.at.warn("known to LiteLLM, not honoured yet");
-    for key in keys::ACCESS_CONTROL {
-        if settings.has(key) {
-            settings
-                .at_of(key)
-                .warn("NOT ENFORCED: whoever reaches the gateway can use every key of this file");
         }
     }
 }

@@ -20,6 +20,11 @@ impl<'d> Names<'d> {
         Self { deployments, aliases: Vec::new() }
     }
 
+    /// The deployments of the file.
+    pub(super) const fn deployments(&self) -> &'d [DeploymentConfig] {
+        self.deployments
+    }
+
     /// Warns when `name`, which stands at `at` and is told as `shown`, means nothing here. LiteLLM
     /// takes it, and fails when it is used.
     pub(super) fn check(&self, name: &str, at: &At<'_>, shown: impl Display) {

@@ -1,20 +1,27 @@
-//! The providers LiteLLM names before the `/` of a model, and where those that speak OpenAI's API
-//! are.
+//! The providers LiteLLM names before the `/` of a model: what they speak, and where those are that
+//! anyone can reach.
+
+use crate::llm::Provider;
 
 /// A provider, as far as it matters here.
-pub(super) enum Provider {
-    /// Speaks OpenAI's API at a public address.
+pub(super) enum Named {
+    /// Speaks OpenAI's API, or Anthropic's, at a public address.
     Hosted(&'static Hosted),
+    /// Azure's OpenAI, at an address of your own.
+    Azure,
     /// Speaks OpenAI's API at an address of your own.
     Compatible,
     /// Speaks another API at its own address.
     Foreign,
 }
 
-/// A public address that speaks OpenAI's API.
+/// A public address.
 pub(super) struct Hosted {
     name: &'static str,
+    pub(super) api: Provider,
     pub(super) api_base: &'static str,
+    /// Environment variables in which LiteLLM looks for another address, in this order.
+    pub(super) base_variables: &'static [&'static str],
     /// Environment variables in which LiteLLM looks for a key, in this order.
     pub(super) key_variables: &'static [&'static str],
 }
@@ -24,12 +31,21 @@ const fn hosted(
     api_base: &'static str,
     key_variables: &'static [&'static str],
 ) -> Hosted {
-    Hosted { name, api_base, key_variables }
+    Hosted { name, api: Provider::OpenAiCompatible, api_base, base_variables: &[], key_variables }
 }
 
 /// Where a model without a provider goes.
-pub(super) static OPENAI: Hosted =
-    hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"]);
+pub(super) static OPENAI: Hosted = Hosted {
+    api: Provider::OpenAi,
+    base_variables: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+    ..hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
+};
+
+static ANTHROPIC: Hosted = Hosted {
+    api: Provider::Anthropic,
+    base_variables: &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],
+    ..hosted("anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_KEY"])
+};
 
 static HOSTED: &[Hosted] = &[
     hosted("cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]),
@@ -76,8 +92,8 @@ const COMPATIBLE: &[&str] = &[
 /// Speak another API, or OpenAI's behind paths or credentials of their own.
 #[rustfmt::skip]
 const FOREIGN: &[&str] = &[
-    "ai21", "ai21_chat", "anthropic", "anthropic_text", "assemblyai", "aws_polly", "azure",
-    "azure_ai", "azure_text", "bedrock", "black_forest_labs", "chatgpt", "clarifai", "cloudflare",
+    "ai21", "ai21_chat", "anthropic_text", "assemblyai", "aws_polly", "azure_ai",
+    "bedrock", "black_forest_labs", "chatgpt", "clarifai", "cloudflare",
     "codestral", "cohere", "cohere_chat", "databricks", "datarobot", "deepgram", "elevenlabs",
     "fal_ai", "gemini", "gigachat", "github_copilot", "gradient_ai", "heroku", "huggingface",
     "infinity", "jina_ai", "langgraph", "lemonade", "maritalk", "nlp_cloud", "oci", "ollama",
@@ -86,16 +102,32 @@ const FOREIGN: &[&str] = &[
     "triton", "vertex_ai", "vertex_ai_beta", "vllm", "voyage", "watsonx", "watsonx_text",
 ];
 
-impl Provider {
-    fn named(name: &str) -> Option<Self> {
-        if name == OPENAI.name {
-            Some(Self::Hosted(&OPENAI))
+impl Named {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        if let Some(hosted) = [&OPENAI, &ANTHROPIC].into_iter().find(|it| it.name == name) {
+            Some(Self::Hosted(hosted))
+        } else if matches!(name, "azure" | "azure_text") {
+            Some(Self::Azure)
         } else if let Some(hosted) = HOSTED.iter().find(|hosted| hosted.name == name) {
             Some(Self::Hosted(hosted))
         } else if COMPATIBLE.contains(&name) {
             Some(Self::Compatible)
         } else {
             FOREIGN.contains(&name).then_some(Self::Foreign)
+        }
+    }
+
+    /// Whose API is spoken at `api_base`. What calls itself `openai` elsewhere is some server that speaks it too.
+    pub(super) fn api(&self, api_base: &str) -> Provider {
+        match self {
+            Self::Hosted(hosted)
+                if hosted.api == Provider::OpenAi && hosted.api_base != api_base =>
+            {
+                Provider::OpenAiCompatible
+            }
+            Self::Hosted(hosted) => hosted.api,
+            Self::Azure => Provider::Azure,
+            Self::Compatible | Self::Foreign => Provider::OpenAiCompatible,
         }
     }
 

@@ -1,11 +1,11 @@
 //! Reading a tree: every key is asked for by name, every mistake is noted with its place, and
 //! reading goes on.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use super::{
     field::Field,
-    keys::has_prefix,
+    keys::Keys,
     problem::Problem,
     suggest::{did_you_mean, nearest},
     value::{Node, Value},
@@ -14,13 +14,25 @@ use super::{
 /// Gathers what is wrong while a file is read, and knows the environment.
 pub(super) struct Reader<'r> {
     environment: &'r dyn Fn(&str) -> Option<String>,
+    /// What the file puts before the environment.
+    variables: RefCell<HashMap<String, String>>,
     errors: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'r> Reader<'r> {
     pub(super) fn new(environment: &'r dyn Fn(&str) -> Option<String>) -> Self {
-        Self { environment, errors: RefCell::default(), warnings: RefCell::default() }
+        Self {
+            environment,
+            variables: RefCell::default(),
+            errors: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// Puts a variable before those of the environment.
+    pub(super) fn set_variable(&self, name: String, value: String) {
+        self.variables.borrow_mut().insert(name, value);
     }
 
     /// Where the whole file stands.
@@ -63,9 +75,10 @@ impl At<'_> {
         Self { place: format!("{}[{index}]", self.place), ..self.clone() }
     }
 
-    /// What the environment holds under `name`.
+    /// What the file or the environment holds under `name`.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        (self.reader.environment)(name)
+        let of_file = self.reader.variables.borrow().get(name).cloned();
+        of_file.or_else(|| (self.reader.environment)(name))
     }
 
     pub(super) fn error(&self, message: impl Into<String>) {
@@ -128,20 +141,22 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Warns of every key that was not asked for; `known` are those LiteLLM has.
-    pub(super) fn finish(self, known: &[&'static str]) {
+    /// Warns of every key that was not asked for; `keys` are those LiteLLM has.
+    pub(super) fn finish(self, keys: &Keys) {
+        #[cfg(test)]
+        keys.agree_with(&self.asked);
         for (key, node) in &self.entries {
             let at = self.at.key(key).on(node.line);
             let near = nearest(key, self.asked.iter().copied());
             // `default_fallback` is a mistyped `default_fallbacks`, though LiteLLM has many a
             // `default_*`.
-            if known.contains(&key.as_str()) || (near.is_none() && has_prefix(key, known)) {
-                if !matches!(node.value, Value::Null) {
-                    at.warn("known to LiteLLM, not honoured yet");
+            match keys.warning(key, &node.value, near.is_none()) {
+                Some(Some(message)) => at.warn(message),
+                Some(None) => {}
+                None => {
+                    let near = near.or_else(|| nearest(key, keys.names()));
+                    at.warn(format!("unknown key{}", did_you_mean(near)));
                 }
-            } else {
-                let near = near.or_else(|| nearest(key, known.iter().copied()));
-                at.warn(format!("unknown key{}", did_you_mean(near)));
             }
         }
     }

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use super::{field::Field, keys, names::Names, read::Section};
+use super::{
+    FailureCounts,
+    field::Field,
+    keys,
+    names::Names,
+    read::Section,
+    targets::{aliases, fallbacks, targets},
+};
 
 /// What holds for every group.
 ///
 /// A field is `None` when the file is silent, as that is not always the same as giving LiteLLM's
-/// default: without `allowed_fails` it judges by the share of failures. `num_retries`,
-/// `allowed_fails`, `fallbacks`, `default_fallbacks` and (as `request_timeout`) `timeout` are also
-/// read from `litellm_settings`, if `router_settings` does not have them.
+/// default: without `allowed_fails` it judges by the share of failures. Some are also read from
+/// `litellm_settings`, if `router_settings` does not have them: see [the keys](super#litellm_settings).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RouterSettings {
@@ -18,9 +24,15 @@ pub struct RouterSettings {
     /// Attempts after the first. LiteLLM's default is
     /// [`DEFAULT_NUM_RETRIES`](Self::DEFAULT_NUM_RETRIES).
     pub num_retries: Option<u32>,
+    /// Retries by kind of failure, in the stead of `num_retries`.
+    pub retry_policy: FailureCounts,
+    /// The same for single groups, in the order of the file.
+    pub model_group_retry_policy: Vec<(String, FailureCounts)>,
     /// Failures a minute that a deployment may have before it is cooled. Without it LiteLLM cools
     /// one that fails more than half of its requests.
     pub allowed_fails: Option<u32>,
+    /// The same by kind of failure.
+    pub allowed_fails_policy: FailureCounts,
     /// How long a deployment is cooled, more than zero. LiteLLM's default is
     /// [`DEFAULT_COOLDOWN_TIME`](Self::DEFAULT_COOLDOWN_TIME), which 0 means too.
     pub cooldown_time: Option<Duration>,
@@ -32,11 +44,24 @@ pub struct RouterSettings {
     /// LiteLLM's default is
     /// [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT).
     pub timeout: Option<Duration>,
+    /// The same, where a stream is asked for.
+    pub stream_timeout: Option<Duration>,
+    /// The requests that a deployment without a limit of its own may have in flight, never 0.
+    pub default_max_parallel_requests: Option<u32>,
+    /// Whether deployments that cannot take a request are passed over: for the length of its input, for
+    /// images, or for its region. Default: false, as in LiteLLM.
+    pub enable_pre_call_checks: bool,
     /// The groups to turn to when one fails, in the order of the file.
     pub fallbacks: Vec<Fallback>,
     /// The groups to turn to when one fails that has no fallbacks, as LiteLLM's group `*` in
     /// `fallbacks`.
     pub default_fallbacks: Vec<String>,
+    /// The groups to turn to when the input is too long for one.
+    pub context_window_fallbacks: Vec<Fallback>,
+    /// The groups to turn to when one refuses the content.
+    pub content_policy_fallbacks: Vec<Fallback>,
+    /// Whether a request that a deployment calls wrong goes to the fallbacks. Default: true.
+    pub fallback_on_unsupported_params: bool,
     /// How many groups are turned to. LiteLLM's default is
     /// [`DEFAULT_MAX_FALLBACKS`](Self::DEFAULT_MAX_FALLBACKS).
     pub max_fallbacks: Option<u32>,
@@ -117,8 +142,17 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
             .unwrap_or_default(),
         num_retries: either(&mut router, &mut general, "num_retries")
             .and_then(|field| field.count()),
+        retry_policy: router.take("retry_policy").map(FailureCounts::retries).unwrap_or_default(),
+        model_group_retry_policy: router
+            .take("model_group_retry_policy")
+            .map(|field| group_policies(field, &names))
+            .unwrap_or_default(),
         allowed_fails: either(&mut router, &mut general, "allowed_fails")
             .and_then(|field| field.count()),
+        allowed_fails_policy: router
+            .take("allowed_fails_policy")
+            .map(FailureCounts::allowed_fails)
+            .unwrap_or_default(),
         cooldown_time: router.take("cooldown_time").and_then(|field| cooldown(&field)),
         disable_cooldowns: router
             .take("disable_cooldowns")
@@ -127,18 +161,64 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
         retry_after: router.take("retry_after").and_then(|field| field.seconds()),
         timeout: prefer(router.take("timeout"), general.take("request_timeout"))
             .and_then(|field| field.some_seconds()),
+        stream_timeout: router.take("stream_timeout").and_then(|field| field.some_seconds()),
+        default_max_parallel_requests: router
+            .take("default_max_parallel_requests")
+            .and_then(|field| field.count())
+            .filter(|limit| *limit > 0),
+        enable_pre_call_checks: pre_call_checks(&mut router, &names),
         fallbacks: either(&mut router, &mut general, "fallbacks")
             .map(|field| fallbacks(field, &names))
             .unwrap_or_default(),
         default_fallbacks: either(&mut router, &mut general, "default_fallbacks")
             .and_then(|field| targets(field, &names))
             .unwrap_or_default(),
-        max_fallbacks: router.take("max_fallbacks").and_then(|field| field.count()),
+        context_window_fallbacks: either(&mut router, &mut general, "context_window_fallbacks")
+            .map(|field| fallbacks(field, &names))
+            .unwrap_or_default(),
+        content_policy_fallbacks: either(&mut router, &mut general, "content_policy_fallbacks")
+            .map(|field| fallbacks(field, &names))
+            .unwrap_or_default(),
+        fallback_on_unsupported_params: router
+            .take("fallback_on_unsupported_params")
+            .and_then(|field| field.flag())
+            .unwrap_or(true),
+        max_fallbacks: either(&mut router, &mut general, "max_fallbacks")
+            .and_then(|field| field.count()),
         model_group_alias: model_group_alias.unwrap_or_default(),
     };
-    router.finish(keys::ROUTER_SETTINGS);
-    general.finish(keys::LITELLM_SETTINGS);
+    router.finish(&keys::ROUTER_SETTINGS);
+    general.finish(&keys::LITELLM_SETTINGS);
     settings
+}
+
+/// Warns where deployments say what only the checks would look at.
+fn pre_call_checks(router: &mut Section<'_>, names: &Names<'_>) -> bool {
+    const KEY: &str = "enable_pre_call_checks";
+    let at = router.at_of(KEY);
+    let checks = router.take(KEY).and_then(|field| field.flag()).unwrap_or_default();
+    let checked = names.deployments().iter().any(|one| {
+        one.max_input_tokens.is_some()
+            || one.region_name.is_some()
+            || one.supports_vision == Some(false)
+    });
+    if checked && !checks {
+        at.warn(
+            "not true, so what `model_list` says of the longest input, of images and of regions is not checked, as in \
+             LiteLLM",
+        );
+    }
+    checks
+}
+
+/// A map from a group to its `RetryPolicy`.
+fn group_policies(field: Field<'_>, names: &Names<'_>) -> Vec<(String, FailureCounts)> {
+    let groups = field.entries("a map from a group to its retry policy").unwrap_or_default();
+    let policy = |(group, field): (String, Field<'_>)| {
+        names.check(&group, &field.at, format_args!("{group:?}"));
+        (group, FailureCounts::retries(field))
+    };
+    groups.into_iter().map(policy).collect()
 }
 
 /// What `router_settings` has under `key`, or else `litellm_settings`.
@@ -183,60 +263,4 @@ fn cooldown(field: &Field<'_>) -> Option<Duration> {
         return None;
     }
     Some(time)
-}
-
-/// A list of maps from a group to its fallbacks, of which LiteLLM reads only the first key, or one
-/// such map.
-fn fallbacks(field: Field<'_>, names: &Names<'_>) -> Vec<Fallback> {
-    const EXPECTED: &str = "a map from a group to its fallbacks";
-    let maps = if field.is_map() {
-        vec![field]
-    } else {
-        field.list("a list of maps from a group to its fallbacks").unwrap_or_default()
-    };
-    let entries = maps.into_iter().flat_map(|map| map.entries(EXPECTED).unwrap_or_default());
-    let fallback = |(group, field): (String, Field<'_>)| {
-        if group != "*" {
-            names.check(&group, &field.at, format_args!("{group:?}"));
-        }
-        targets(field, names).map(|targets| Fallback { group, targets })
-    };
-    entries.filter_map(fallback).collect()
-}
-
-/// The names of at least one group.
-fn targets(field: Field<'_>, names: &Names<'_>) -> Option<Vec<String>> {
-    let at = field.at.clone();
-    let fields = if field.is_list() { field.list("a list")? } else { vec![field] };
-    let target = |field: Field<'_>| {
-        let name = field.text_or("the name of a group")?;
-        names.check(&name, &field.at, &field);
-        Some(name)
-    };
-    if fields.is_empty() {
-        at.error("expected at least one group");
-    }
-    let targets: Vec<_> = fields.into_iter().filter_map(target).collect();
-    (!targets.is_empty()).then_some(targets)
-}
-
-fn aliases(field: Field<'_>, names: &mut Names<'_>) -> Vec<Alias> {
-    let mut aliases = Vec::new();
-    for (name, field) in field.entries("a map from an alias to a group").unwrap_or_default() {
-        let (target, hidden) = if field.is_map() {
-            let mut alias = field.section();
-            let target = alias.require("model", "the name of a group");
-            let hidden = alias.take("hidden").and_then(|field| field.flag()).unwrap_or_default();
-            alias.finish(&[]);
-            (target, hidden)
-        } else {
-            (Some(field), false)
-        };
-        let Some(field) = target else { continue };
-        let Some(target) = field.text_or("the name of a group") else { continue };
-        names.check(&target, &field.at, &field);
-        aliases.push(Alias { name, target, hidden });
-    }
-    names.aliases.extend(aliases.iter().map(|alias| alias.name.clone()));
-    aliases
 }

@@ -9,7 +9,6 @@ use crate::{
     deployment::Deployment,
     fallback::FallbackPlan,
     retry::RetryPolicy,
-    timeout::TimeoutLayer,
     trail::{GroupName, Names},
     upstream::Upstream,
 };
@@ -17,30 +16,41 @@ use crate::{
 /// Puts a [`FleetLayer`] together.
 #[derive(Clone)]
 pub struct FleetBuilder<L = Identity> {
-    groups: Vec<Group>,
-    aliases: HashMap<GroupName, GroupName>,
-    strategy: AnyStrategy,
-    cooldown: CooldownPolicy,
-    retry: RetryPolicy,
-    fallback: FallbackPlan,
-    timeout: TimeoutLayer,
-    max_ejected: f32,
+    settings: Settings,
     attempt: L,
+}
+
+/// What a fleet is made of, but for the layer over each deployment's client.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) groups: Vec<Group>,
+    pub(super) aliases: HashMap<GroupName, GroupName>,
+    pub(super) strategy: AnyStrategy,
+    pub(super) cooldown: CooldownPolicy,
+    /// By the id of the deployment.
+    pub(super) cooldown_of: HashMap<String, CooldownPolicy>,
+    pub(super) retry: RetryPolicy,
+    pub(super) fallback: FallbackPlan,
+    pub(super) timeout: Option<Duration>,
+    pub(super) stream_timeout: Option<Duration>,
+    pub(super) max_ejected: f32,
 }
 
 impl FleetBuilder {
     pub(super) fn new() -> Self {
-        Self {
+        let settings = Settings {
             groups: Vec::new(),
             aliases: HashMap::new(),
             strategy: AnyStrategy::new(WeightedShuffle),
             cooldown: CooldownPolicy::default(),
+            cooldown_of: HashMap::new(),
             retry: RetryPolicy::default(),
             fallback: FallbackPlan::new(),
-            timeout: TimeoutLayer::unlimited(),
+            timeout: None,
+            stream_timeout: None,
             max_ejected: 0.5,
-            attempt: Identity::new(),
-        }
+        };
+        Self { settings, attempt: Identity::new() }
     }
 }
 
@@ -52,49 +62,74 @@ impl<L> FleetBuilder<L> {
         name: impl Into<GroupName>,
         members: impl IntoIterator<Item = (Deployment, Upstream)>,
     ) -> Self {
-        self.groups.push(Group { name: name.into(), members: members.into_iter().collect() });
+        self.settings
+            .groups
+            .push(Group { name: name.into(), members: members.into_iter().collect() });
         self
+    }
+
+    /// Whether a group has this name, or a wildcard that matches it.
+    #[cfg(feature = "config")]
+    pub(crate) fn serves(&self, name: &GroupName) -> bool {
+        let groups = self.settings.groups.iter().map(|group| group.name.clone());
+        Names::new(groups, HashMap::new()).is_group(name)
     }
 
     /// Makes `name` another name of `group`, for fallbacks too. LiteLLM's `model_group_alias`.
     #[must_use]
     pub fn alias(mut self, name: impl Into<GroupName>, group: impl Into<GroupName>) -> Self {
-        self.aliases.insert(name.into(), group.into());
+        self.settings.aliases.insert(name.into(), group.into());
         self
     }
 
     /// How every group picks. Default [`WeightedShuffle`], LiteLLM's `simple-shuffle`.
     #[must_use]
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
-        self.strategy = AnyStrategy::new(strategy);
+        self.settings.strategy = AnyStrategy::new(strategy);
         self
     }
 
     /// When deployments are set aside. Default [`CooldownPolicy::default`].
     #[must_use]
     pub fn cooldown(mut self, policy: CooldownPolicy) -> Self {
-        self.cooldown = policy;
+        self.settings.cooldown = policy;
+        self
+    }
+
+    /// When the deployment with this id is set aside, in the stead of the [policy for all](Self::cooldown); in every
+    /// group it is a member of.
+    #[must_use]
+    pub fn cooldown_of(mut self, id: impl Into<String>, policy: CooldownPolicy) -> Self {
+        self.settings.cooldown_of.insert(id.into(), policy);
         self
     }
 
     /// What is retried. Default [`RetryPolicy::default`]. Its budget is one for all groups.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        self.settings.retry = policy;
         self
     }
 
     /// Which groups stand in for which. Default none.
     #[must_use]
     pub fn fallback(mut self, plan: FallbackPlan) -> Self {
-        self.fallback = plan;
+        self.settings.fallback = plan;
         self
     }
 
     /// How long an attempt may take until its response head, where its deployment does not say. Default no limit.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = TimeoutLayer::new(limit);
+        self.settings.timeout = Some(limit);
+        self
+    }
+
+    /// The same for attempts whose response is wanted as a [stream](crate::Demand::stream). LiteLLM's `stream_timeout`.
+    /// Default: as for the others.
+    #[must_use]
+    pub fn stream_timeout(mut self, limit: Duration) -> Self {
+        self.settings.stream_timeout = Some(limit);
         self
     }
 
@@ -102,7 +137,7 @@ impl<L> FleetBuilder<L> {
     /// [`BalanceLayer::max_ejected`](crate::balance::BalanceLayer::max_ejected). Default 0.5.
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
-        self.max_ejected = share;
+        self.settings.max_ejected = share;
         self
     }
 
@@ -110,30 +145,20 @@ impl<L> FleetBuilder<L> {
     /// [`Upstream`] changes. Default none.
     #[must_use]
     pub fn attempt_layer<M>(self, layer: M) -> FleetBuilder<M> {
-        let Self {
-            groups, aliases, strategy, cooldown, retry, fallback, timeout, max_ejected, ..
-        } = self;
-        FleetBuilder {
-            groups,
-            aliases,
-            strategy,
-            cooldown,
-            retry,
-            fallback,
-            timeout,
-            max_ejected,
-            attempt: layer,
-        }
+        FleetBuilder { settings: self.settings, attempt: layer }
     }
 
     /// The layer.
     ///
     /// # Errors
     ///
-    /// Two groups, or two deployments of one group, with the same name.
+    /// Two groups, or two deployments of one group, with the same name; an alias of no group; a cooldown policy for no
+    /// deployment. The targets of fallbacks may name groups that are not there: such a target is refused, and the next
+    /// one tried.
     pub fn build(self) -> Result<FleetLayer<L>, FleetError> {
-        for (index, group) in self.groups.iter().enumerate() {
-            if self.groups[..index].iter().any(|other| other.name == group.name) {
+        let Self { mut settings, attempt } = self;
+        for (index, group) in settings.groups.iter().enumerate() {
+            if settings.groups[..index].iter().any(|other| other.name == group.name) {
                 return Err(FleetError::Group(group.name.clone()));
             }
             for (at, (deployment, _)) in group.members.iter().enumerate() {
@@ -145,31 +170,34 @@ impl<L> FleetBuilder<L> {
                 }
             }
         }
-        let names = self.groups.iter().map(|group| group.name.clone());
-        let names = Arc::new(Names::new(names, self.aliases.clone()));
-        let mut members = self.groups.iter().flat_map(|group| &group.members);
-        let some_allow = members.any(|(deployment, _)| deployment.get_retries().is_some());
-        Ok(FleetLayer(Arc::new(Inner {
-            groups: self.groups,
-            aliases: self.aliases,
-            strategy: self.strategy,
-            cooldown: self.cooldown,
-            retry: self
-                .retry
-                .shares_copy(true)
-                .asks_deployments(some_allow)
-                .named(Arc::clone(&names)),
-            fallback: self.fallback.named(names),
-            timeout: self.timeout,
-            max_ejected: self.max_ejected,
-            attempt: self.attempt,
-        })))
+        let groups = settings.groups.iter().map(|group| group.name.clone());
+        let names = Arc::new(Names::new(groups, settings.aliases.clone()));
+        // An alias of an alias stands for nothing.
+        let leads_nowhere = |(_, group): &(_, &GroupName)| !names.is_group(group);
+        if let Some((name, group)) = settings.aliases.iter().find(leads_nowhere) {
+            return Err(FleetError::Alias(name.clone(), group.clone()));
+        }
+        let deployments = || {
+            let members = settings.groups.iter().flat_map(|group| &group.members);
+            members.map(|(deployment, _)| deployment)
+        };
+        let is_unknown = |id: &&String| deployments().all(|deployment| deployment.id() != **id);
+        if let Some(id) = settings.cooldown_of.keys().find(is_unknown) {
+            return Err(FleetError::Cooldown(id.clone()));
+        }
+        let some_allow = deployments().any(|deployment| deployment.get_retries().is_some());
+        let retry = settings.retry.shares_copy(true).asks_deployments(some_allow);
+        settings.retry = retry.named(Arc::clone(&names));
+        settings.fallback = settings.fallback.named(names);
+        Ok(FleetLayer(Arc::new(Inner { settings, attempt })))
     }
 }
 
 impl<L> fmt::Debug for FleetBuilder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetBuilder").field("groups", &self.groups).finish_non_exhaustive()
+        f.debug_struct("FleetBuilder")
+            .field("groups", &self.settings.groups)
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,6 +209,10 @@ pub enum FleetError {
     Group(GroupName),
     /// Two deployments of the group have this id.
     Deployment(GroupName, String),
+    /// The first name is to stand for the second, but that is no group, nor does a wildcard match it.
+    Alias(GroupName, GroupName),
+    /// No deployment has the id that a cooldown policy is for.
+    Cooldown(String),
 }
 
 impl fmt::Display for FleetError {
@@ -189,6 +221,12 @@ impl fmt::Display for FleetError {
             Self::Group(name) => write!(f, "two groups are named {name:?}"),
             Self::Deployment(group, id) => {
                 write!(f, "group {group:?}: two deployments have the id {id:?}")
+            }
+            Self::Alias(name, group) => {
+                write!(f, "alias {name:?}: no group is named {group:?}")
+            }
+            Self::Cooldown(id) => {
+                write!(f, "a cooldown policy is for {id:?}, which is no deployment's id")
             }
         }
     }

@@ -2,13 +2,13 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use tower_layer::{Identity, Layer};
 
-use super::{Fleet, FleetBuilder};
+use super::{Fleet, FleetBuilder, builder::Settings};
 use crate::{
     balance::{AnyStrategy, Balance},
-    cooldown::{Cooldown, CooldownLayer, CooldownPolicy},
+    cooldown::{Cooldown, CooldownLayer},
     deployment::Deployment,
-    fallback::{Fallback, FallbackLayer, FallbackPlan},
-    retry::{Retry, RetryLayer, RetryPolicy},
+    fallback::{Fallback, FallbackLayer},
+    retry::{Retry, RetryLayer},
     timeout::{Timeout, TimeoutLayer},
     trail::GroupName,
     upstream::{SendTo, Upstream},
@@ -22,14 +22,7 @@ use crate::{
 pub struct FleetLayer<L = Identity>(pub(super) Arc<Inner<L>>);
 
 pub(super) struct Inner<L> {
-    pub(super) groups: Vec<Group>,
-    pub(super) aliases: HashMap<GroupName, GroupName>,
-    pub(super) strategy: AnyStrategy,
-    pub(super) cooldown: CooldownPolicy,
-    pub(super) retry: RetryPolicy,
-    pub(super) fallback: FallbackPlan,
-    pub(super) timeout: TimeoutLayer,
-    pub(super) max_ejected: f32,
+    pub(super) settings: Settings,
     pub(super) attempt: L,
 }
 
@@ -76,12 +69,12 @@ impl<L> FleetLayer<L> {
     /// The groups it began with. The deployments are handles: they show what goes on.
     #[must_use]
     pub fn groups(&self) -> &[Group] {
-        &self.0.groups
+        &self.0.settings.groups
     }
 
     /// The aliases: pairs of a name and the group it stands for.
     pub fn aliases(&self) -> impl Iterator<Item = (&GroupName, &GroupName)> {
-        self.0.aliases.iter()
+        self.0.settings.aliases.iter()
     }
 }
 
@@ -94,22 +87,28 @@ where
     type Service = Stack<C, L>;
 
     fn layer(&self, client: C) -> Self::Service {
-        let inner = &*self.0;
-        let cooldown = CooldownLayer::new(inner.cooldown.clone());
+        let Inner { settings, attempt } = &*self.0;
+        let cooldown = CooldownLayer::new(settings.cooldown.clone());
+        let own = settings.cooldown_of.iter();
+        let own: HashMap<_, _> =
+            own.map(|(id, policy)| (id.as_str(), CooldownLayer::new(policy.clone()))).collect();
+        let timeout = settings.timeout.map_or(TimeoutLayer::unlimited(), TimeoutLayer::new);
+        let timeout = settings.stream_timeout.map_or(timeout, |limit| timeout.stream(limit));
         let member = |(deployment, to): &(Deployment, Upstream)| {
-            let attempt = inner.attempt.layer(to.layer(client.clone()));
-            (deployment.clone(), cooldown.layer(inner.timeout.layer(attempt)))
+            let cooldown = own.get(deployment.id()).unwrap_or(&cooldown);
+            let attempt = attempt.layer(to.layer(client.clone()));
+            (deployment.clone(), cooldown.layer(timeout.layer(attempt)))
         };
-        let groups = inner.groups.iter().map(|group| {
+        let groups = settings.groups.iter().map(|group| {
             (
                 group.name.clone(),
-                Balance::new(inner.strategy.clone(), group.members.iter().map(member))
-                    .max_ejected(inner.max_ejected),
+                Balance::new(settings.strategy.clone(), group.members.iter().map(member))
+                    .max_ejected(settings.max_ejected),
             )
         });
-        let aliases = inner.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));
-        let retry = RetryLayer::new(inner.retry.clone());
-        let fallback = FallbackLayer::new(inner.fallback.clone());
+        let aliases = settings.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));
+        let retry = RetryLayer::new(settings.retry.clone());
+        let fallback = FallbackLayer::new(settings.fallback.clone());
         fallback.layer(retry.layer(Fleet::new(groups, aliases)))
     }
 }
@@ -122,6 +121,8 @@ impl<L> Clone for FleetLayer<L> {
 
 impl<L> fmt::Debug for FleetLayer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetLayer").field("groups", &self.0.groups).finish_non_exhaustive()
+        f.debug_struct("FleetLayer")
+            .field("groups", &self.0.settings.groups)
+            .finish_non_exhaustive()
     }
 }

@@ -6,31 +6,42 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Buf;
 use http::{Method, Request, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Endpoint, Inspected, peek::peek};
+pub use self::error::InspectError;
+use self::{collected::Collected, headers::Asked};
+use super::{
+    Count, Endpoint, Estimate, Inspected, Prompt, TokenCounter,
+    peek::{Peeked, peek},
+};
 use crate::{
     BoxError, Error,
     body::ReplayBody,
-    trail::{Carried, Demand, GroupName},
+    trail::{Carried, Demand, Fallbacks, GroupName, Overrides},
 };
 
+mod collected;
+mod error;
+mod headers;
+
 /// Applies [`Inspect`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct InspectLayer {
     limit: usize,
+    /// An [`Estimate`] where there is none.
+    counter: Option<Arc<dyn TokenCounter>>,
 }
 
 impl InspectLayer {
     /// Reads bodies of up to 32 MiB.
     #[must_use]
     pub const fn new() -> Self {
-        Self { limit: 32 * 1024 * 1024 }
+        Self { limit: 32 * 1024 * 1024, counter: None }
     }
 
     /// The longest body that is read, in bytes; a longer one is refused. Default 32 MiB, room for some images.
@@ -38,6 +49,19 @@ impl InspectLayer {
     pub const fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
+    }
+
+    /// What counts the tokens of the input. An [`Estimate`] by default, for it takes no time.
+    #[must_use]
+    pub fn counter(mut self, counter: impl TokenCounter + 'static) -> Self {
+        self.counter = Some(Arc::new(counter));
+        self
+    }
+}
+
+impl fmt::Debug for InspectLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InspectLayer").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -51,18 +75,47 @@ impl<S> Layer<S> for InspectLayer {
     type Service = Inspect<S>;
 
     fn layer(&self, inner: S) -> Inspect<S> {
-        Inspect { inner, limit: self.limit }
+        Inspect { inner, layer: self.clone() }
     }
 }
 
-/// Reads what a request asks for, see the [module](super). Only a `POST` is read; other requests pass as they are.
+/// Reads what a request asks for. Only a `POST` is read; other requests pass as they are.
 ///
-/// The body is read whole before the request goes on, and can then be sent again without being recorded. A
-/// [`GroupName`] that the request has already stays.
+/// The body is read whole before the request goes on, and can then be sent again without being recorded. It is read in
+/// one pass that builds nothing. A body that comes in one chunk is never copied, one that comes in several once, into
+/// one piece.
+///
+/// | member of the body | header | becomes |
+/// |---|---|---|
+/// | `model` | | the [`GroupName`] |
+/// | `stream` | | [`Demand::stream`] |
+/// | `max_completion_tokens`, else `max_output_tokens`, else `max_tokens` | | [`Demand::output_tokens`]; none where it is negative |
+/// | `messages`, `input`, `prompt`, `suffix`, `system`, `instructions`, `tools`, `functions` | | [`Demand::input_tokens`], by a [`TokenCounter`], and [`Demand::images`] |
+/// | `user`, else `metadata.user_id` | | [`Inspected::user`] |
+/// | `stream_options.include_usage` | | see [`RewriteModelLayer::include_usage`](super::RewriteModelLayer::include_usage) |
+/// | `tags`*, `metadata.tags`* | `x-litellm-tags` | [`Demand::tags`] |
+/// | `priority`* | `x-litellm-priority` | [`Demand::priority`] |
+/// | | `x-litellm-session-id` | [`Demand::affinity`] |
+/// | `num_retries`* | `x-litellm-num-retries` | [`Overrides::retries`] |
+/// | `timeout`* | `x-litellm-timeout` | [`Overrides::timeout`], in seconds |
+/// | `stream_timeout`* | `x-litellm-stream-timeout` | [`Overrides::stream_timeout`], in seconds |
+/// | `fallbacks`* | | [`Fallbacks`]: a list of names, or of `{"model": name}` |
+/// | `disable_fallbacks`* | | [`Fallbacks`] to nothing |
+///
+/// Those marked with * are for a router: [`RewriteModel`](super::RewriteModel) takes them out of the body. The headers
+/// are taken out here. As in LiteLLM, a header goes before the member, but the member `tags` before the header; the tags
+/// in `metadata` are always added. A text as `metadata.tags` is the provider's and stays. [`Demand::endpoint`] is what
+/// the path ends in, where that is an [`Endpoint`]. What a layer above has set already, of [`GroupName`], [`Demand`],
+/// [`Overrides`] and [`Fallbacks`], stays.
+///
+/// # Errors
+///
+/// [`InspectError`]. A member in the table of the wrong type is an error, and so is one that stands twice, for another
+/// reader might take the other; `null` is the same as nothing, except for `model`.
 #[derive(Clone, Debug)]
 pub struct Inspect<S> {
     inner: S,
-    limit: usize,
+    layer: InspectLayer,
 }
 
 impl<S, B> Service<Request<B>> for Inspect<S>
@@ -85,7 +138,8 @@ where
         let mut service = std::mem::replace(&mut self.inner, clone);
         let (head, body) = request.into_parts();
         let state = if head.method == Method::POST {
-            let reading = Reading { service, head, read: Collected::default(), limit: self.limit };
+            let layer = self.layer.clone();
+            let reading = Reading { service, head, read: Collected::default(), layer };
             State::Reading { body, reading: Some(reading) }
         } else {
             let body = ReplayBody::new(body, ReplayBody::DEFAULT_LIMIT);
@@ -114,6 +168,7 @@ pin_project! {
     #[project = Projected]
     enum State<S, B, F> {
         Reading { #[pin] body: B, reading: Option<Reading<S>> },
+        Counting { counting: Option<Counting<S>> },
         Calling { #[pin] future: F },
         Done,
     }
@@ -123,33 +178,15 @@ struct Reading<S> {
     service: S,
     head: Parts,
     read: Collected,
-    limit: usize,
+    layer: InspectLayer,
 }
 
-/// Bytes as they came: one chunk is kept as it is, several are copied together.
-#[derive(Default)]
-struct Collected {
-    first: Bytes,
-    all: BytesMut,
-}
-
-impl Collected {
-    fn len(&self) -> usize {
-        self.first.len() + self.all.len()
-    }
-
-    fn push(&mut self, mut data: impl Buf) {
-        if self.len() == 0 {
-            self.first = data.copy_to_bytes(data.remaining());
-            return;
-        }
-        self.all.put(std::mem::take(&mut self.first));
-        self.all.put(data);
-    }
-
-    fn finish(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
-    }
+/// A request whose tokens are still being counted.
+struct Counting<S> {
+    service: S,
+    request: Request<ReplayBody>,
+    demand: Demand,
+    tokens: Pin<Box<dyn Future<Output = Option<u64>> + Send>>,
 }
 
 impl<S> Reading<S> {
@@ -163,38 +200,101 @@ impl<S> Reading<S> {
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let over = |len: usize, limit| {
+        let limit = self.layer.limit;
+        let announced =
+            |body: &Pin<&mut B>| usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let within = |len: usize| {
             if len > limit { Err(InspectError::TooLarge { limit }) } else { Ok(()) }
         };
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        over(self.read.len().saturating_add(announced), self.limit)?;
+        within(self.read.len().saturating_add(announced(&body)))?;
         while let Some(frame) = ready!(body.as_mut().poll_frame(cx)) {
             let frame = frame.map_err(|error| InspectError::Body(error.into()))?;
             if let Ok(data) = frame.into_data() {
-                over(self.read.len().saturating_add(data.remaining()), self.limit)?;
-                self.read.push(data);
+                let len = self.read.len().saturating_add(data.remaining());
+                within(len)?;
+                self.read.push(data, announced(&body).min(limit - len));
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    /// The request with what its body says, and the service to send it to.
-    fn finish(self) -> Result<(S, Request<ReplayBody>), InspectError> {
-        let Self { service, mut head, read, .. } = self;
+    /// The request with what it asks for.
+    fn finish(self) -> Result<Inspection<S>, InspectError> {
+        let Self { service, mut head, read, layer } = self;
         let body = read.finish();
         let peeked = peek(&body)?;
+        let asked = Asked::take(&mut head.headers)?;
+        let endpoint = Endpoint::of_path(head.uri.path());
         let carried = Carried::entry(&mut head.extensions);
+        let counted = match &carried.demand {
+            Some(_) => None,
+            None => {
+                let prompt = Prompt::new(body.clone(), peeked.model.clone(), peeked.totals);
+                Some(layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt)))
+            }
+        };
+        let demand = demand_of(&peeked, &asked, endpoint);
+        if let Some(groups) = peeked.fallbacks {
+            carried.fallbacks.get_or_insert_with(|| Fallbacks::new(groups));
+        }
+        let overrides = overrides_of(peeked.overrides, asked.overrides);
+        if overrides != Overrides::default() {
+            carried.overrides.get_or_insert_with(|| Arc::new(overrides));
+        }
         carried.group.get_or_insert_with(|| GroupName::new(peeked.model));
         carried.inspected = Some(Arc::new(Inspected {
-            endpoint: Endpoint::of_path(head.uri.path()),
+            endpoint,
             stream: peeked.stream,
-            usage_wanted: false,
+            usage_wanted: peeked.usage_wanted,
             model_at: peeked.model_at,
+            user: peeked.user.map(Into::into),
+            cuts: peeked.cuts,
+            want_usage: peeked.want_usage,
         }));
-        if carried.demand.is_none() {
-            carried.demand = Some(Demand { stream: peeked.stream, ..Demand::default() }.into());
+        let mut request = Request::from_parts(head, ReplayBody::from(body));
+        Ok(match counted {
+            None => Inspection::Done(service, request),
+            Some(Count::Now(tokens)) => {
+                Demand { input_tokens: Some(tokens), ..demand }.set(&mut request);
+                Inspection::Done(service, request)
+            }
+            Some(Count::Later(tokens)) => {
+                Inspection::Counting(Counting { service, request, demand, tokens })
+            }
+        })
+    }
+}
+
+/// What is known once the body is read.
+enum Inspection<S> {
+    Done(S, Request<ReplayBody>),
+    Counting(Counting<S>),
+}
+
+fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Demand {
+    let mut tags = peeked.tags.as_ref().or(asked.tags.as_ref()).cloned().unwrap_or_default();
+    for tag in &peeked.metadata_tags {
+        if !tags.contains(tag) {
+            tags.push(Arc::clone(tag));
         }
-        Ok((service, Request::from_parts(head, ReplayBody::from(body))))
+    }
+    Demand {
+        output_tokens: peeked.output_tokens,
+        stream: peeked.stream,
+        endpoint: endpoint.map(|endpoint| endpoint.path().into()),
+        images: peeked.totals.images() > 0,
+        tags,
+        affinity: asked.session.clone(),
+        priority: asked.priority.or(peeked.priority),
+        ..Demand::default()
+    }
+}
+
+fn overrides_of(body: Overrides, headers: Overrides) -> Overrides {
+    Overrides {
+        retries: headers.retries.or(body.retries),
+        timeout: headers.timeout.or(body.timeout),
+        stream_timeout: headers.stream_timeout.or(body.stream_timeout),
     }
 }
 
@@ -210,29 +310,45 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let next = match state.as_mut().project() {
+            let read = match state.as_mut().project() {
                 Projected::Reading { body, reading: Some(reading) } => {
                     ready!(reading.poll_read(cx, body))
+                }
+                Projected::Counting { counting: Some(counting) } => {
+                    counting.demand.input_tokens = ready!(counting.tokens.as_mut().poll(cx));
+                    Ok(())
                 }
                 Projected::Calling { future } => {
                     return future.poll(cx).map_err(Error::from_service);
                 }
                 // Polled after its end; that never ends.
-                Projected::Reading { .. } | Projected::Done => return Poll::Pending,
+                Projected::Reading { .. } | Projected::Counting { .. } | Projected::Done => {
+                    return Poll::Pending;
+                }
             };
-            let reading = match state.as_mut().project() {
-                Projected::Reading { reading, .. } => reading.take(),
+            let next = match state.as_mut().project() {
+                Projected::Reading { reading, .. } => {
+                    reading.take().map(|reading| read.and_then(|()| reading.finish()))
+                }
+                Projected::Counting { counting } => counting.take().map(|counted| {
+                    let Counting { service, mut request, demand, .. } = counted;
+                    demand.set(&mut request);
+                    Ok(Inspection::Done(service, request))
+                }),
                 _ => None,
             };
-            let Some(reading) = reading else { return Poll::Pending };
-            match next.and_then(|()| reading.finish()) {
-                Ok((mut service, request)) => {
+            match next {
+                Some(Ok(Inspection::Done(mut service, request))) => {
                     state.set(State::Calling { future: service.call(request) });
                 }
-                Err(error) => {
+                Some(Ok(Inspection::Counting(counting))) => {
+                    state.set(State::Counting { counting: Some(counting) });
+                }
+                Some(Err(error)) => {
                     state.set(State::Done);
                     return Poll::Ready(Err(Error::from_service(error)));
                 }
+                None => return Poll::Pending,
             }
         }
     }
@@ -244,57 +360,6 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-/// A request that says not what it asks for. Comes inside [`Error::Service`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum InspectError {
-    /// The body is not a JSON object, or a member has a wrong type.
-    NotJson {
-        /// What is wrong, and where.
-        reason: String,
-    },
-    /// The body names no model.
-    NoModel,
-    /// The body is longer than is read.
-    TooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// The body broke off.
-    Body(BoxError),
-}
-
-impl InspectError {
-    /// The inspection's error inside `error`, if that is what failed.
-    #[must_use]
-    pub fn of(error: &Error) -> Option<&Self> {
-        match error {
-            Error::Service(inner) => inner.downcast_ref(),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for InspectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson { reason } => write!(f, "the request body is not valid JSON: {reason}"),
-            Self::NoModel => f.write_str("`model` is missing: it must be a string"),
-            Self::TooLarge { limit } => write!(f, "the request body is longer than {limit} bytes"),
-            Self::Body(_) => f.write_str("the request body broke off"),
-        }
-    }
-}
-
-impl std::error::Error for InspectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Body(error) => Some(&**error),
-            Self::NotJson { .. } | Self::NoModel | Self::TooLarge { .. } => None,
-        }
     }
 }
 

@@ -1,10 +1,13 @@
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use super::Endpoint;
+use bytes::Bytes;
 
-/// What the body of a request asks for, and where in it: for the layers of this room below [`Inspect`](super::Inspect).
+use super::{Edit, Endpoint};
+use crate::trail::Carried;
+
+/// What the body of a request asks for, as [`Inspect`](super::Inspect) has read it: for the layers below that one.
 #[derive(Clone, Debug)]
-pub(crate) struct Inspected {
+pub struct Inspected {
     /// What the bodies look like; none where the path is none that is known.
     pub(crate) endpoint: Option<Endpoint>,
     /// Whether the response is wanted as a stream.
@@ -13,4 +16,59 @@ pub(crate) struct Inspected {
     pub(crate) usage_wanted: bool,
     /// Where the JSON string of the model's name stands, quotes included.
     pub(crate) model_at: Range<usize>,
+    /// Whom the request is made for.
+    pub(crate) user: Option<Arc<str>>,
+    /// What no deployment is to see, in the order of the body; none overlaps the model's name.
+    pub(crate) cuts: Vec<Edit>,
+    /// What makes the body ask for the usage of its stream.
+    pub(crate) want_usage: Edit,
+}
+
+impl Inspected {
+    /// What was read of `request`, below an [`Inspect`](super::Inspect).
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
+        Carried::of(request.extensions())?.inspected.as_deref()
+    }
+
+    /// What the bodies of the request and its response look like; none where the path is none that is known.
+    #[must_use]
+    pub const fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint
+    }
+
+    /// Whether the response is wanted as a stream.
+    #[must_use]
+    pub const fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// Whom the caller makes the request for: OpenAI's `user`, Anthropic's `metadata.user_id`.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Whether the usage at the end of the stream is there because [`RewriteModel`](super::RewriteModel) asked for it,
+    /// where that [does](super::RewriteModelLayer::include_usage), and the caller did not: such a caller is not to see
+    /// it.
+    #[must_use]
+    pub const fn usage_is_added(&self) -> bool {
+        let has_the_option =
+            matches!(self.endpoint, Some(Endpoint::ChatCompletions | Endpoint::Completions));
+        self.stream && has_the_option && !self.usage_wanted
+    }
+
+    /// What to change of the body for a deployment, in the order of the body: `model` is its name for the model, as
+    /// JSON.
+    pub(super) fn edits(&self, model: Option<Bytes>, include_usage: bool) -> Vec<Edit> {
+        let model = model.map(|with| Edit { at: self.model_at.clone(), with });
+        let usage = (include_usage && self.usage_is_added()).then(|| self.want_usage.clone());
+        let mut edits = self.cuts.clone();
+        edits.extend(model);
+        edits.extend(usage);
+        // What is put in where a cut begins goes before it.
+        edits.sort_unstable_by_key(|edit| (edit.at.start, edit.at.end));
+        edits
+    }
 }

@@ -1,13 +1,16 @@
 //! What an error body means.
 //!
 //! The body may quote what the caller wrote. So a kind that sets a deployment aside comes from members that the server
-//! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that says nearly as much; and a
-//! text decides only by how it begins, or as a whole, where no caller's words can stand.
+//! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that sets it aside as well; and a
+//! text decides only by how it begins, where no caller's words stand.
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::outcome::FailureKind::{self, *};
+use crate::outcome::{
+    Classify,
+    FailureKind::{self, *},
+};
 
 /// The kind of failure that `body` tells of; none where it says no more than the status does. Without a status it is an
 /// error reported inside a success.
@@ -21,22 +24,28 @@ pub(super) fn refine(status: Option<StatusCode>, body: &[u8]) -> Option<FailureK
     })
 }
 
-/// The status that an error inside a success gives as its code, as OpenRouter and LiteLLM do.
-pub(super) fn status_within(body: &[u8]) -> Option<StatusCode> {
-    ErrorBody::parse(body)?.status_within()
-}
-
-/// Whether an error inside a success lays the blame on the request.
-pub(super) fn blames_request(body: &[u8]) -> bool {
-    const CODES: [&str; 5] = [
+/// The kind of failure that an error inside a success tells of: by its code, which may be a status, or else by whom it
+/// blames.
+pub(super) fn kind_within(body: &[u8], classify: &dyn Classify) -> FailureKind {
+    const BLAMES_REQUEST: [&str; 5] = [
         "invalid_request_error",
         "BadRequestError",
         "bad_request",
         "invalid_argument",
         "validation",
     ];
+    let by_status = |error: &ErrorBody| {
+        let mut response = Response::new(());
+        *response.status_mut() = error.status_within()?;
+        classify.head(&response.into_parts().0)?.failure().map(|failure| failure.kind())
+    };
+    let by_blame = |error: &ErrorBody| {
+        let blames = error.codes().any(|code| is_one_of(code, &BLAMES_REQUEST));
+        blames.then_some(BadRequest)
+    };
     let error = ErrorBody::parse(body);
-    error.is_some_and(|error| error.codes().any(|code| is_one_of(code, &CODES)))
+    let of_error = |error| by_status(error).or_else(|| by_blame(error));
+    refine(None, body).or_else(|| of_error(error.as_ref()?)).unwrap_or(Server)
 }
 
 /// The members of an error body that say what it means, wherever each API puts them.
@@ -75,9 +84,11 @@ impl ErrorBody {
         let azure = [within("innererror", "code"), within("inner_error", "code")];
         let own = ["code", "type", "status"].map(|name| self.inner.get(name)?.as_str());
         let details = self.inner.get("details").and_then(Value::as_array).into_iter().flatten();
-        let reasons = details.map(|detail| detail.get("reason")?.as_str());
+        let google = |it: &&Value| it["@type"].as_str().is_some_and(|it| it.ends_with("ErrorInfo"));
+        let reasons = details.filter(google).map(|detail| detail.get("reason")?.as_str());
+        let routed = within("metadata", "error_type");
         let outer = ["code", "type", "error_type"].map(|name| self.outer.get(name)?.as_str());
-        azure.into_iter().chain(own).chain(reasons).chain(outer).flatten()
+        azure.into_iter().chain(own).chain(reasons).chain([routed]).chain(outer).flatten()
     }
 
     fn message(&self) -> Option<&str> {
@@ -95,13 +106,20 @@ impl ErrorBody {
         metadata.is_some_and(|it| it.get("flagged_input").is_some() && it.get("reasons").is_some())
     }
 
-    /// Anthropic's word for an account without credit, which its code does not tell. No caller can write it: the
-    /// message is this and nothing else.
+    /// Anthropic's word for an account that may spend no more, which its code does not tell.
+    ///
+    /// The one text that sets a deployment aside under a status that would not. Its errors about a request begin with
+    /// the name of a member, so no caller's words stand where this does.
     fn is_out_of_credit(&self) -> bool {
-        const MESSAGE: &str = "Your credit balance is too low to access the Anthropic API. \
-            Please go to Plans & Billing to upgrade or purchase credits.";
-        let outer = self.outer.get("type").and_then(Value::as_str);
-        outer == Some("error") && self.message() == Some(MESSAGE)
+        const BEGINNINGS: [&str; 2] = [
+            "Your credit balance is too low to access the ",
+            "You have reached your specified API usage limits.",
+        ];
+        let is = |of: &Value, what| of.get("type").and_then(Value::as_str) == Some(what);
+        let begins = |message: &str| BEGINNINGS.iter().any(|it| message.starts_with(it));
+        is(&self.outer, "error")
+            && is(&self.inner, "invalid_request_error")
+            && self.message().is_some_and(begins)
     }
 }
 
@@ -118,10 +136,7 @@ fn kind_of_code(code: &str, status: Option<StatusCode>) -> Option<FailureKind> {
 }
 
 const CODES: &[(FailureKind, &[&str])] = &[
-    (
-        ContextWindow,
-        &["context_length_exceeded", "exceed_context_size_error", "string_above_max_length"],
-    ),
+    (ContextWindow, &["context_length_exceeded", "exceed_context_size_error"]),
     (
         ContentPolicy,
         &[
@@ -155,6 +170,7 @@ const CODES: &[(FailureKind, &[&str])] = &[
             "engine_overloaded_error",
             "server_is_overloaded",
             "slow_down",
+            "capacity_exceeded",
             "service_unavailable_error",
             "unavailable_error",
             "UNAVAILABLE",
@@ -182,6 +198,7 @@ const CODES: &[(FailureKind, &[&str])] = &[
             "NotFoundError",
             "NOT_FOUND",
             "invalid_model",
+            "unknown_model",
             "model_not_available",
             "model_decommissioned",
         ],
@@ -199,6 +216,7 @@ const CODES: &[(FailureKind, &[&str])] = &[
             "RESOURCE_EXHAUSTED",
         ],
     ),
+    (Server, &["generation", "incomplete_generation"]),
     (
         Timeout,
         &["timeout", "timeout_error", "request_timeout", "TimeoutError", "DEADLINE_EXCEEDED"],
@@ -230,6 +248,8 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (ContextWindow, FAULT, "This model's maximum context length is ", " tokens"),
     (ContextWindow, FAULT, "This endpoint's maximum context length is ", " tokens"),
     (ContextWindow, FAULT, "Your input exceeds the context window of this model", ""),
+    (ContextWindow, FAULT, "Invalid 'messages[", ".content': string too long. Expected"),
+    (ContextWindow, FAULT, "Invalid 'input", "': string too long. Expected"),
     (ContextWindow, FAULT, "prompt is too long: ", " tokens > "),
     (ContextWindow, FAULT, "input length and `max_tokens` exceed context limit: ", " > "),
     (ContextWindow, FAULT, "The decoder prompt (length ", "longer than the maximum model length"),
@@ -250,6 +270,8 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (ContextWindow, FAULT, "The input token count ", "exceeds the maximum number of tokens"),
     (ContextWindow, FAULT, "Prompt contains ", "too large for model with "),
     (ContextWindow, FAULT, "The prompt is too long: ", "model maximum context length: "),
+    (ContextWindow, FAULT, "The input (", "is longer than the model's context length"),
+    (ContextWindow, FAULT, "prompt too long; exceeded max context length", ""),
     (ContextWindow, FAULT, "the request exceeds the available context size", ""),
     (ContextWindow, FAULT, "the input length exceeds the context length", ""),
     (ContextWindow, FAULT, "litellm.ContextWindowExceededError: ", ""),
@@ -264,3 +286,6 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (Overloaded, LOAD, "The engine is currently overloaded", ""),
     (QuotaExhausted, &[429, 403], "You exceeded your current quota", ""),
 ];
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,11 @@
 //! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
-//! Where the body goes is up to an [`Upstream`](crate::upstream::Upstream), which has constructors for the APIs of each
-//! [`Provider`], and what it costs to a [`PriceList`].
+//! [`Meter`], below a balance or alone, counts the tokens of the answers; what they cost is in a [`PriceList`].
+//!
+//! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a
+//! successful one is what was asked for. Where requests go is up to an [`Upstream`](crate::upstream::Upstream), which has
+//! constructors for the API of each [`Provider`].
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -22,7 +25,7 @@
 //! });
 //! let fleet = FleetLayer::builder()
 //!     .group("chat", [(Deployment::new("eu").model("gpt-4o-2024"), Upstream::new("https://eu.example/v1")?)])
-//!     .attempt_layer(llm::RewriteModelLayer)
+//!     .attempt_layer(llm::RewriteModelLayer::new())
 //!     .build()?;
 //! let client = ServiceBuilder::new().layer(llm::InspectLayer::new()).layer(fleet).service(echo);
 //!
@@ -33,6 +36,7 @@
 //! # }
 //! ```
 
+mod edit;
 mod endpoint;
 mod inspect;
 mod inspected;
@@ -42,13 +46,22 @@ mod price;
 mod provider;
 mod rewrite;
 mod rewritten;
+mod sse;
+mod tokens;
+mod usage;
 mod verify;
 
+use self::edit::Edit;
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
-pub(crate) use self::inspected::Inspected;
+pub use self::inspected::Inspected;
 pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};
 pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
 pub use self::rewritten::RewrittenBody;
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
+pub use self::tokens::Tokenizer;
+pub use self::tokens::{Count, Estimate, Prompt, TokenCounter};
+pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::verify::{Verify, VerifyFuture, VerifyLayer};

@@ -1,76 +1,394 @@
-use std::{borrow::Cow, ops::Range};
+//! What the body of a request says, and where: one pass over it, in which no document is built.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::{ops::Range, str, sync::Arc, time::Duration};
 
-use super::InspectError;
+use serde::de::DeserializeOwned;
 
-/// What a request body says that routing needs.
-#[derive(Debug, PartialEq)]
+use self::{
+    cuts::Cuts,
+    members::{Member, Seen},
+    scan::{Invalid, Literal, Scanner},
+};
+use super::{Edit, InspectError, tokens::Totals};
+use crate::{Overrides, trail::GroupName};
+
+mod cuts;
+mod members;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(super) use self::text::for_each_text;
+
+/// What a body says that the layers of a fleet need.
+#[derive(Debug, Default)]
 pub(super) struct Peeked {
     pub(super) model: String,
     /// Where the JSON string of the model's name stands, quotes included.
     pub(super) model_at: Range<usize>,
     pub(super) stream: bool,
+    pub(super) usage_wanted: bool,
+    /// What makes the body ask for the usage of its stream.
+    pub(super) want_usage: Edit,
+    /// What is not for the deployment, in the order of the body.
+    pub(super) cuts: Vec<Edit>,
+    pub(super) output_tokens: Option<u64>,
+    pub(super) user: Option<String>,
+    pub(super) priority: Option<i32>,
+    /// Of the body itself.
+    pub(super) tags: Option<Vec<Arc<str>>>,
+    /// Of its `metadata`.
+    pub(super) metadata_tags: Vec<Arc<str>>,
+    pub(super) fallbacks: Option<Vec<GroupName>>,
+    pub(super) overrides: Overrides,
+    pub(super) totals: Totals,
 }
 
-/// The members of interest; all else is skipped without being built.
-#[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    stream: Option<bool>,
-}
-
-/// Reads the model's name and whether a stream is wanted, in one pass.
+/// Reads what `body` says.
 pub(super) fn peek(body: &[u8]) -> Result<Peeked, InspectError> {
-    // Of an array the derived code would take the members by their order.
-    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(InspectError::NotJson { reason: "expected an object".to_owned() });
-    }
-    let not_json = |error: serde_json::Error| InspectError::NotJson { reason: error.to_string() };
-    let members: Members<'_> = serde_json::from_slice(body).map_err(not_json)?;
-    let raw = members.model.map(RawValue::get).ok_or(InspectError::NoModel)?;
-    let model: Cow<'_, str> = serde_json::from_str(raw).map_err(|_| InspectError::NoModel)?;
-    // The text is borrowed from the body, so the distance of the two is where it stands.
-    let start = raw.as_ptr().addr() - body.as_ptr().addr();
-    Ok(Peeked {
-        model: model.into_owned(),
-        model_at: start..start + raw.len(),
-        stream: members.stream.unwrap_or(false),
-    })
+    let text = str::from_utf8(body).map_err(|error| InspectError::NotJson {
+        reason: format!("not UTF-8 at byte {}", error.valid_up_to()),
+    })?;
+    read(text).map_err(|problem| problem.of(text))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is wrong with a body.
+#[derive(Debug)]
+enum Problem {
+    Invalid(Invalid),
+    Member { name: String, reason: &'static str },
+    NoModel,
+}
 
-    #[test]
-    fn the_place_of_the_model_is_found_wherever_it_stands() {
-        let body = br#" { "messages": [{"model": "no", "x": [1, "}"]}], "model" : "gpt-4o","stream":true} "#;
-        let peeked = peek(body).unwrap();
-        assert_eq!(peeked.model, "gpt-4o");
-        assert_eq!(&body[peeked.model_at], br#""gpt-4o""#);
-        assert!(peeked.stream);
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl Problem {
+    fn member(name: impl Into<String>, reason: &'static str) -> Self {
+        Self::Member { name: name.into(), reason }
     }
 
-    #[test]
-    fn escapes_in_the_name_are_read() {
-        let body = r#"{"model":"a\"\u00e9\/b"}"#.as_bytes();
-        let peeked = peek(body).unwrap();
-        assert_eq!(peeked.model, "a\"é/b");
-        assert_eq!(&body[peeked.model_at], r#""a\"\u00e9\/b""#.as_bytes());
+    fn of(self, text: &str) -> InspectError {
+        let Invalid { at, expected } = match self {
+            Self::Invalid(invalid) => invalid,
+            Self::Member { name, reason } => return InspectError::Member { name, reason },
+            Self::NoModel => return InspectError::NoModel,
+        };
+        let before = text.as_bytes().get(..at).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        let reason = format!("expected {expected} at line {line} column {column}");
+        InspectError::NotJson { reason }
+    }
+}
+
+fn read(text: &str) -> Result<Peeked, Problem> {
+    let mut reader = Reader { text, peeked: Peeked::default(), output: [None; 3] };
+    let mut disable_fallbacks = false;
+    let mut seen = Seen::default();
+    let mut cuts = Cuts::default();
+    let mut scanner = Scanner::new(text);
+    scanner.members(|scanner, name, start| {
+        let member = Member::of(name);
+        if let Some(member) = member {
+            seen.once(member)?;
+        }
+        // What is cut out of the member, should the rest of it stay.
+        let mut inner = Vec::new();
+        let keep = match member {
+            Some(Member::DisableFallbacks) => {
+                disable_fallbacks = reader.flag(scanner, Member::DisableFallbacks)?;
+                false
+            }
+            Some(Member::Metadata) => reader.metadata(scanner, &mut inner)?,
+            Some(member) => {
+                reader.member(scanner, member)?;
+                !member.is_ours()
+            }
+            None => {
+                scanner.value(&mut ())?;
+                true
+            }
+        };
+        cuts.member(start..scanner.at(), keep);
+        cuts.inside(inner);
+        Ok::<_, Problem>(())
+    })?;
+    scanner.end()?;
+    let Reader { mut peeked, output, .. } = reader;
+    if peeked.model_at.is_empty() {
+        return Err(Problem::NoModel);
+    }
+    if peeked.want_usage.with.is_empty() {
+        let end = peeked.model_at.end;
+        peeked.want_usage = Edit::new(end..end, r#","stream_options":{"include_usage":true}"#);
+    }
+    if disable_fallbacks {
+        peeked.fallbacks = Some(Vec::new());
+    }
+    peeked.output_tokens = output.into_iter().flatten().next();
+    peeked.cuts = cuts.finish();
+    Ok(peeked)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    peeked: Peeked,
+    /// The limits of the output that the body names, the newest name first.
+    output: [Option<u64>; 3],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the value of `member`.
+    fn member(&mut self, scanner: &mut Scanner<'a>, member: Member) -> Result<(), Problem> {
+        match member {
+            Member::Model => self.model(scanner)?,
+            Member::Stream => self.peeked.stream = self.flag(scanner, member)?,
+            Member::StreamOptions => self.stream_options(scanner)?,
+            Member::MaxCompletionTokens => self.output[0] = self.limit(scanner, member)?,
+            Member::MaxOutputTokens => self.output[1] = self.limit(scanner, member)?,
+            Member::MaxTokens => self.output[2] = self.limit(scanner, member)?,
+            Member::User => {
+                let user = self.typed(scanner, member.name(), STRING)?;
+                self.peeked.user = user.or(self.peeked.user.take());
+            }
+            Member::Tags => {
+                let tags: Option<Vec<String>> = self.typed(scanner, member.name(), STRINGS)?;
+                self.peeked.tags = tags.map(shared);
+            }
+            Member::Fallbacks => self.fallbacks(scanner)?,
+            Member::NumRetries => {
+                self.peeked.overrides.retries = self.typed(scanner, member.name(), WHOLE)?;
+            }
+            Member::Timeout => self.peeked.overrides.timeout = self.duration(scanner, member)?,
+            Member::StreamTimeout => {
+                self.peeked.overrides.stream_timeout = self.duration(scanner, member)?;
+            }
+            Member::Priority => {
+                self.peeked.priority = self.typed(scanner, member.name(), WHOLE)?;
+            }
+            Member::Messages | Member::Input | Member::Prompt | Member::System => {
+                scanner.value(&mut self.peeked.totals)?;
+            }
+            Member::Instructions | Member::Suffix => {
+                scanner.value(&mut self.peeked.totals)?;
+            }
+            Member::Tools | Member::Functions => {
+                self.peeked.totals.bytes += scanner.value(&mut ())?.len() as u64;
+            }
+            Member::Metadata | Member::DisableFallbacks => {
+                scanner.value(&mut ())?;
+            }
+        }
+        Ok(())
     }
 
-    #[test]
-    fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
-        let refused = |body: &str| peek(body.as_bytes()).unwrap_err().to_string();
-        assert_eq!(refused("{}"), "`model` is missing: it must be a string");
-        assert_eq!(refused(r#"{"model": null}"#), "`model` is missing: it must be a string");
-        assert_eq!(refused(r#"{"model": 4}"#), "`model` is missing: it must be a string");
-        assert!(refused(r#"{"model": "a", "#).starts_with("the request body is not valid JSON: "));
-        assert!(refused(r#"["model"]"#).starts_with("the request body is not valid JSON: "));
-        assert!(refused(r#"["a", true]"#).starts_with("the request body is not valid JSON: "));
-        assert!(refused("").starts_with("the request body is not valid JSON: "));
+    /// The text of the value.
+    fn raw(&self, scanner: &mut Scanner<'a>) -> Result<(&'a str, Range<usize>), Invalid> {
+        let at = scanner.value(&mut ())?;
+        Ok((self.text.get(at.clone()).unwrap_or_default(), at))
     }
+
+    /// The value as a `T`; none where it is `null`.
+    fn typed<T: DeserializeOwned>(
+        &self,
+        scanner: &mut Scanner<'a>,
+        name: &str,
+        expected: &'static str,
+    ) -> Result<Option<T>, Problem> {
+        let (raw, _) = self.raw(scanner)?;
+        serde_json::from_str(raw).map_err(|_| Problem::member(name, expected))
+    }
+
+    fn flag(&self, scanner: &mut Scanner<'a>, member: Member) -> Result<bool, Problem> {
+        Ok(self.typed(scanner, member.name(), BOOLEAN)?.unwrap_or(false))
+    }
+
+    /// Some clients and servers write a negative number where there is no limit.
+    fn limit(&self, scanner: &mut Scanner<'a>, member: Member) -> Result<Option<u64>, Problem> {
+        let limit: Option<i64> = self.typed(scanner, member.name(), WHOLE)?;
+        Ok(limit.and_then(|limit| limit.try_into().ok()))
+    }
+
+    fn duration(
+        &self,
+        scanner: &mut Scanner<'a>,
+        member: Member,
+    ) -> Result<Option<Duration>, Problem> {
+        let seconds: Option<f64> = self.typed(scanner, member.name(), SECONDS)?;
+        let duration =
+            |seconds| duration(seconds).ok_or_else(|| Problem::member(member.name(), SECONDS));
+        seconds.map(duration).transpose()
+    }
+
+    fn model(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
+        let (raw, at) = self.raw(scanner)?;
+        self.peeked.model = serde_json::from_str(raw).map_err(|_| Problem::NoModel)?;
+        self.peeked.model_at = at;
+        Ok(())
+    }
+
+    fn stream_options(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
+        match scanner.peek() {
+            Some(b'{') => {}
+            Some(b'n') => {
+                let at = scanner.value(&mut ())?;
+                self.peeked.want_usage = Edit::new(at, r#"{"include_usage":true}"#);
+                return Ok(());
+            }
+            _ => return self.wrong_type(scanner, Member::StreamOptions.name(), OBJECT),
+        }
+        let inside = scanner.at() + 1;
+        let (mut empty, mut asked) = (true, None);
+        scanner.members(|scanner, name, _| {
+            empty = false;
+            if !is(name, "include_usage") {
+                return scanner.value(&mut ()).map(drop).map_err(Problem::from);
+            }
+            let (raw, at) = self.raw(scanner)?;
+            let wanted: Option<bool> = serde_json::from_str(raw)
+                .map_err(|_| Problem::member("stream_options.include_usage", BOOLEAN))?;
+            if asked.replace((wanted == Some(true), at)).is_some() {
+                return Err(Problem::member("stream_options.include_usage", TWICE));
+            }
+            Ok(())
+        })?;
+        self.peeked.want_usage = match asked {
+            Some((wanted, at)) => {
+                self.peeked.usage_wanted = wanted;
+                Edit::new(at, "true")
+            }
+            None if empty => Edit::new(inside..inside, r#""include_usage":true"#),
+            None => Edit::new(inside..inside, r#""include_usage":true,"#),
+        };
+        Ok(())
+    }
+
+    /// Reads the tags in `metadata`, and Anthropic's name of the user. Returns whether the member is to stay, without
+    /// what is `cut` out of it.
+    fn metadata(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        cut: &mut Vec<Edit>,
+    ) -> Result<bool, Problem> {
+        if scanner.peek() != Some(b'{') {
+            // OpenAI takes no other than an object, or null; it is the one to say so.
+            scanner.value(&mut ())?;
+            return Ok(true);
+        }
+        let (mut tags, mut user, mut others) = (None, None, false);
+        let mut cuts = Cuts::default();
+        scanner.members(|scanner, name, start| {
+            let mut keep = true;
+            if is(name, "tags") {
+                // A text under this name is data of the provider's, which takes a map of texts here.
+                keep = scanner.peek() == Some(b'"');
+                let found = if keep {
+                    scanner.value(&mut ())?;
+                    None
+                } else {
+                    self.typed::<Vec<String>>(scanner, "metadata.tags", STRINGS)?
+                };
+                if tags.replace(found).is_some() {
+                    return Err(Problem::member("metadata.tags", TWICE));
+                }
+            } else if is(name, "user_id") {
+                let (raw, _) = self.raw(scanner)?;
+                if user.replace(serde_json::from_str::<String>(raw).ok()).is_some() {
+                    return Err(Problem::member("metadata.user_id", TWICE));
+                }
+            } else {
+                scanner.value(&mut ())?;
+            }
+            others |= keep;
+            cuts.member(start..scanner.at(), keep);
+            Ok::<_, Problem>(())
+        })?;
+        self.peeked.metadata_tags = tags.clone().flatten().map(shared).unwrap_or_default();
+        if let Some(user) = user.flatten() {
+            self.peeked.user.get_or_insert(user);
+        }
+        *cut = cuts.finish();
+        Ok(others || tags.is_none())
+    }
+
+    fn fallbacks(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
+        const EXPECTED: &str = "expected a list of model names";
+        match scanner.peek() {
+            Some(b'[') => {}
+            Some(b'n') => return scanner.value(&mut ()).map(drop).map_err(Problem::from),
+            _ => return self.wrong_type(scanner, Member::Fallbacks.name(), EXPECTED),
+        }
+        let mut groups = Vec::new();
+        scanner.elements(|scanner| {
+            let index = groups.len();
+            let place = || format!("fallbacks[{index}]");
+            let mut model = None;
+            match scanner.peek() {
+                Some(b'"') => model = self.typed::<String>(scanner, &place(), NAME)?,
+                Some(b'{') => scanner.members(|scanner, name, _| {
+                    if !is(name, "model") {
+                        return Err(Problem::member(
+                            place(),
+                            "only `model` can be given: other members stay as they are in the request",
+                        ));
+                    }
+                    let before = model.take();
+                    model = self.typed::<String>(scanner, &place(), NAME)?;
+                    if before.is_some() {
+                        return Err(Problem::member(place(), "`model` stands twice"));
+                    }
+                    Ok(())
+                })?,
+                _ => {
+                    scanner.value(&mut ())?;
+                }
+            }
+            let model = model.ok_or_else(|| Problem::member(place(), NAME))?;
+            groups.push(GroupName::new(model));
+            Ok::<_, Problem>(())
+        })?;
+        self.peeked.fallbacks = Some(groups);
+        Ok(())
+    }
+
+    /// Text that is no JSON is told from a value that is another.
+    fn wrong_type(
+        &self,
+        scanner: &mut Scanner<'a>,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<(), Problem> {
+        scanner.value(&mut ())?;
+        Err(Problem::member(name, expected))
+    }
+}
+
+const BOOLEAN: &str = "expected true or false";
+const NAME: &str = "expected the name of a model";
+const OBJECT: &str = "expected an object";
+pub(super) const SECONDS: &str = "expected a positive number of seconds";
+const STRING: &str = "expected a string";
+const STRINGS: &str = "expected a list of strings";
+const TWICE: &str = "stands twice";
+pub(super) const WHOLE: &str = "expected a whole number";
+
+/// Whether a member has this name, however it is written.
+fn is(name: Literal<'_>, expected: &str) -> bool {
+    name.text().is_some_and(|name| name == expected)
+}
+
+fn shared(texts: Vec<String>) -> Vec<Arc<str>> {
+    texts.into_iter().map(Into::into).collect()
+}
+
+/// So many seconds, if that is a time to wait; no more than a year, for a clock must be able to reach it.
+pub(super) fn duration(seconds: f64) -> Option<Duration> {
+    const YEAR: f64 = 365.0 * 24.0 * 3600.0;
+    // Of what is not a number neither is true.
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(YEAR)))
 }

@@ -10,27 +10,53 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::RewrittenBody;
-use crate::trail::{Captured, Carried};
+use crate::trail::Carried;
 
 /// Applies [`RewriteModel`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RewriteModelLayer;
+pub struct RewriteModelLayer {
+    include_usage: bool,
+}
+
+impl RewriteModelLayer {
+    /// Rewrites the name of the model, and takes out what is not for a deployment.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { include_usage: false }
+    }
+
+    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where the caller does not. Off by
+    /// default, because not every server knows the option.
+    ///
+    /// That goes for chat completions and completions; other endpoints give the usage unasked. The caller then gets an
+    /// event it did not ask for, unless a layer above takes it out, see
+    /// [`Inspected::usage_is_added`](super::Inspected::usage_is_added).
+    #[must_use]
+    pub const fn include_usage(mut self, include: bool) -> Self {
+        self.include_usage = include;
+        self
+    }
+}
 
 impl<S> Layer<S> for RewriteModelLayer {
     type Service = RewriteModel<S>;
 
     fn layer(&self, inner: S) -> RewriteModel<S> {
-        RewriteModel { inner }
+        RewriteModel { inner, include_usage: self.include_usage }
     }
 }
 
-/// Calls the model by the name its deployment knows it under, see the [module](super).
+/// Prepares the body of a request for its deployment, see the [module](super).
 ///
-/// A wildcard in that name stands for what the group's [wildcards](Captured) stood for. A request that was not
-/// inspected, or a deployment without a [model](crate::Deployment::model), changes nothing.
+/// It calls the model by the name the deployment knows it under; a wildcard in that name stands for what the group's
+/// [wildcards](crate::Captured) stood for. A deployment without a [model](crate::Deployment::model) gets the name that
+/// the caller gave. What a body says to a router and not to a deployment is taken out, see
+/// [`Inspect`](super::Inspect). All else goes on byte for byte, as slices of the memory it is in. A request that was not
+/// inspected is not changed.
 #[derive(Clone, Debug)]
 pub struct RewriteModel<S> {
     inner: S,
+    include_usage: bool,
 }
 
 impl<S, B> Service<Request<B>> for RewriteModel<S>
@@ -47,21 +73,25 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let Some(carried) = Carried::of(request.extensions()) else {
-            return self.inner.call(request.map(RewrittenBody::unchanged));
-        };
-        let model = carried.attempt.as_ref().and_then(|attempt| attempt.deployment.get_model());
-        let (Some(model), Some(at)) =
-            (model, carried.inspected.as_ref().map(|it| it.model_at.clone()))
-        else {
-            return self.inner.call(request.map(RewrittenBody::unchanged));
-        };
-        let filled = carried.captured.as_ref().filter(|_| model.contains('*'));
-        let model = filled
-            .map_or(Cow::Borrowed(model), |captured: &Captured| Cow::Owned(captured.fill(model)));
-        let name = serde_json::Value::from(&*model).to_string();
-        // The client sets the length anew, by the body's size hint.
-        request.headers_mut().remove(CONTENT_LENGTH);
-        self.inner.call(request.map(|body| RewrittenBody::new(body, at, name.into())))
+        let edits = Carried::of(request.extensions()).and_then(|carried| {
+            let name = model_of(carried).map(|name| serde_json::Value::from(name).to_string());
+            let inspected = carried.inspected.as_ref()?;
+            Some(inspected.edits(name.map(Bytes::from), self.include_usage))
+        });
+        let edits = edits.unwrap_or_default();
+        if !edits.is_empty() {
+            // The client sets the length anew, by the body's size hint.
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
+        self.inner.call(request.map(|body| RewrittenBody::new(body, edits)))
     }
+}
+
+/// The name under which the deployment knows the model.
+fn model_of(carried: &Carried) -> Option<Cow<'_, str>> {
+    let model = carried.attempt.as_ref()?.deployment.get_model()?;
+    Some(match &carried.captured {
+        Some(captured) if model.contains('*') => Cow::Owned(captured.fill(model)),
+        _ => Cow::Borrowed(model),
+    })
 }

@@ -42,6 +42,11 @@ impl Names {
         })
     }
 
+    /// Whether a group has this name, or a wildcard that matches it.
+    pub(crate) fn is_group(&self, name: &GroupName) -> bool {
+        self.exact.contains_key(name) || self.wildcard(name).is_some()
+    }
+
     /// What `name` stands for by its aliases: the name of a group, or one that a wildcard matches.
     pub(crate) fn target<'a>(&'a self, name: &'a GroupName) -> &'a GroupName {
         self.aliases.get(name).unwrap_or(name)

@@ -103,3 +103,9 @@ contract! {
         RetryLayer::default().layer(Balance::new(LeastBusy, [(deployment, inner)]))
     };
 }
+
+#[cfg(feature = "llm")]
+contract! {
+    meter: |inner, _| tower_fleet::llm::MeterLayer::new().layer(inner);
+    verify: |inner, _| tower_fleet::llm::VerifyLayer::new().layer(inner);
+}

@@ -4,6 +4,7 @@
 mod answers;
 mod copy;
 mod elsewhere;
+mod kinds;
 mod lists;
 mod to;
 

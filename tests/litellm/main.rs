@@ -27,10 +27,10 @@ use tower::{Layer, ServiceExt};
 use tower_fleet::{
     Deployment, Error, Trail,
     body::ReplayBody,
-    config::ConfiguredFleet,
+    config::{AttemptLayer, ConfiguredFleet},
     deployment::Status,
     fleet::{Group, Stack},
-    llm::{Inspect, InspectLayer, RewriteModelLayer, RewrittenBody},
+    llm::{Inspect, InspectLayer, RewrittenBody},
 };
 
 use self::upstream::{Answer, Upstream};
@@ -41,7 +41,7 @@ type Http = Client<HttpConnector, RewrittenBody<ReplayBody>>;
 #[derive(Clone)]
 struct Fleet {
     layer: ConfiguredFleet,
-    service: Inspect<Stack<Http, RewriteModelLayer>>,
+    service: Inspect<Stack<Http, AttemptLayer>>,
 }
 
 /// The text of a configuration file.

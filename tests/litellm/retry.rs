@@ -36,6 +36,29 @@ async fn a_retry_after_is_waited_for_once() {
 }
 
 #[tokio::test]
+async fn retry_after_of_the_file_is_the_least_wait() {
+    // Longer than any wait before a first retry would be without it.
+    let server = Upstream::status(500).await;
+    let fleet = File::new("num_retries: 1, retry_after: 0.6").group("chat", [&server]).start();
+    let begun = Instant::now();
+    assert_eq!(fleet.ask("chat").await.status(), Some(500));
+    assert_eq!(server.asked(), 2);
+    assert!(begun.elapsed() >= Duration::from_millis(600));
+}
+
+#[tokio::test]
+async fn there_are_as_many_retries_as_requests_beside_ten_a_second() {
+    // LiteLLM makes every retry there could be: 180.
+    let servers = servers([500; 4]).await;
+    let fleet =
+        File::new("num_retries: 3, disable_cooldowns: true").group("chat", &servers).start();
+    assert_eq!(fleet.failures("chat", 60).await, 60);
+    let asked: usize = servers.iter().map(Upstream::asked).sum();
+    // The ten a second are those of a window of ten seconds.
+    assert_eq!(asked - 60, 60 + 100);
+}
+
+#[tokio::test]
 async fn a_retry_goes_to_another_deployment() {
     // LiteLLM may ask the same one again: of sixty requests 14 fail after a 500, and 33 after a 404.
     for status in [500, 404] {

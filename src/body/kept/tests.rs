@@ -221,6 +221,40 @@ async fn a_live_body_is_itself() {
     assert_eq!(live.collect().await.unwrap().to_bytes(), "abc");
 }
 
+#[cfg(feature = "llm")]
+#[test]
+fn what_a_body_begins_with_can_be_read_before_it_is_handed_on() {
+    let script =
+        Script::new([data("ab"), data(""), trailers(), Step::Pending, data("c"), data("d")]);
+    let mut kept = KeptBody::to_read_ahead(script);
+    let mut ahead = |count: usize| {
+        for _ in 0..count {
+            let _ = kept.poll_one_ahead(&mut context());
+        }
+        (kept.read_ahead().into_owned(), kept.size_ahead(), kept.is_whole())
+    };
+    assert_eq!(ahead(0), (b"".to_vec(), 0, false));
+    assert_eq!(ahead(1), (b"ab".to_vec(), 2, false));
+    assert_eq!(ahead(2), (b"ab".to_vec(), 4, false));
+    assert_eq!(ahead(2), (b"abc".to_vec(), 5, false));
+    assert_eq!(ahead(2), (b"abcd".to_vec(), 6, true));
+    assert_eq!(ahead(5), (b"abcd".to_vec(), 6, true));
+    assert_eq!(rest(&mut kept), [data("ab"), data(""), trailers(), data("c"), data("d")]);
+}
+
+#[cfg(feature = "llm")]
+#[test]
+fn an_error_met_while_reading_ahead_can_be_taken_or_left() {
+    for take in [false, true] {
+        let mut kept = keep(Script::new([data("a"), Step::Broken]));
+        assert!(kept.is_broken() && !kept.is_whole());
+        let taken = if take { kept.take_error() } else { None };
+        assert_eq!(taken, take.then_some("broken"));
+        let left: &[_] = if take { &[data("a")] } else { &[data("a"), Step::Broken] };
+        assert_eq!(rest(&mut kept), left);
+    }
+}
+
 fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => Just(Step::Pending),

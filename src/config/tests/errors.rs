@@ -1,5 +1,5 @@
 use super::{params, read, with};
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 
 /// What is said of `text`, but for warnings and the line numbers, which are those of the YAML above
 /// each test.
@@ -43,7 +43,7 @@ line 2: model_list[0].model_name: missing: the name by which requests ask for th
 line 5: model_list[0].litellm_params.weight: expected a number of at least 0, found \"heavy\"
 line 6: model_list[0].litellm_params.timeout: expected a number of seconds greater than 0, found 0
 line 8: model_list[1].litellm_params.api_key: environment variable NOWHERE is not set
-line 8: model_list[1].litellm_params.api_base: missing: `azure` has an API of its own, so say where its API in OpenAI's shape is
+line 8: model_list[1].litellm_params.api_base: missing, and so is environment variable AZURE_API_BASE: the address of your Azure resource
 line 10: router_settings.routing_strategy: expected one of `simple-shuffle`, `least-busy`, `round-robin`, `latency-based-routing`, `cost-based-routing`, `usage-based-routing`, `usage-based-routing-v2`, `provider-budget-routing`, found \"fastest\"
 line 11: router_settings.num_retries: expected a whole number of at least 0, found -1
 warning: line 2: model_list[0].modle_name: unknown key; did you mean `model_name`?";
@@ -171,6 +171,68 @@ fn no_secret_and_no_variable_is_quoted() {
         format!(
             "{at}.weight: expected a number of at least 0, found the value of environment variable OPENAI_API_KEY"
         )
+    );
+}
+
+#[test]
+fn a_text_that_may_be_a_secret_is_not_quoted() {
+    let hidden = "a text that is not shown, as it may be a secret";
+    for secret in ["sk-1", " sk-1", "AIzaSyA-0123456789abcdefghij", "a-name-that-is-far-too-long"] {
+        for key in ["weight", "rpm", "timeout", "order", "max_parallel_requests", "api_base"] {
+            let error = error(&params(&format!("{key}: '{secret}'")));
+            assert!(error.ends_with(hidden), "{error}");
+        }
+        let error = error(&with(&format!("router_settings: {{routing_strategy: '{secret}'}}")));
+        assert!(error.ends_with(hidden), "{error}");
+    }
+    for headers in
+        ["{x-key: {sk-secret: sk-secret}}", "{x-key: 'sk-sécret'}", "sk-secret", "[sk-secret]"]
+    {
+        for key in ["extra_headers", "headers", "default_headers"] {
+            let error = error(&params(&format!("{key}: {headers}")));
+            assert!(!error.contains("sk-"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_master_key_is_a_key() {
+    let master = |key: &str| error(&with(&format!("general_settings: {{master_key: {key}}}")));
+    let at = "general_settings.master_key";
+    assert_eq!(master("''"), format!("{at}: expected a key that is not empty"));
+    assert_eq!(master("[sk-1]"), format!("{at}: expected a text"));
+    assert_eq!(master("os.environ/UNSET"), format!("{at}: environment variable UNSET is not set"));
+    assert_eq!(
+        master("sk-ключ"),
+        format!("{at}: expected visible ASCII characters only, as it is sent in a header")
+    );
+    let environment = |name: &str| (name == "LITELLM_MASTER_KEY").then(|| "sk-ключ".to_owned());
+    let shown = Config::from_yaml_with(&with(""), environment).unwrap_err().to_string();
+    let expected = format!(
+        "line 1: {at}: environment variable LITELLM_MASTER_KEY: expected visible ASCII characters only, as it is \
+         sent in a header\n"
+    );
+    assert!(shown.starts_with(&expected), "{shown}");
+}
+
+#[test]
+fn counts_by_kind_of_failure_are_counts() {
+    let router = |settings: &str| error(&with(&format!("router_settings: {{{settings}}}")));
+    assert_eq!(
+        router("retry_policy: {TimeoutErrorRetries: -1}"),
+        "router_settings.retry_policy.TimeoutErrorRetries: expected a whole number of at least 0, found -1"
+    );
+    assert_eq!(
+        router("allowed_fails_policy: [1]"),
+        "router_settings.allowed_fails_policy: expected a map, found a list"
+    );
+    assert_eq!(
+        router("model_group_retry_policy: {chat: 3}"),
+        "router_settings.model_group_retry_policy.chat: expected a map, found 3"
+    );
+    assert_eq!(
+        router("model_group_retry_policy: []"),
+        "router_settings.model_group_retry_policy: expected a map from a group to its retry policy, found a list"
     );
 }
 

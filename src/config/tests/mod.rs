@@ -1,6 +1,9 @@
 //! Whole files in, values and exact messages out.
 
 mod errors;
+mod fleet;
+mod providers;
+mod settings;
 mod values;
 mod warnings;
 

@@ -16,7 +16,11 @@ fn a_whole_file_is_read() {
         (first.weight, first.rpm, first.tpm, first.order),
         (Some(1.5), None, Some(100_000), Some(1))
     );
-    assert_eq!((first.timeout, first.max_parallel_requests), (Some(Duration::from_secs(30)), None));
+    assert_eq!(
+        (first.timeout, first.max_parallel_requests),
+        (Some(Duration::from_secs(30)), Some(0))
+    );
+    assert_eq!(first.mode.as_deref(), Some("chat"));
 
     assert_eq!((&*second.id, second.provider.as_deref()), ("chat/2", Some("hosted_vllm")));
     assert_eq!(second.model, "meta-llama/Llama-3.3-70B-Instruct");
@@ -59,6 +63,8 @@ fn a_whole_file_is_read() {
         router.model_group_alias.iter().map(|it| (&*it.name, &*it.target, it.hidden)).collect();
     assert_eq!(aliases, [("gpt-4", "chat", false), ("gpt-4-hidden", "groq/gpt", true)]);
 
+    assert_eq!(config.master_key.as_ref().unwrap().expose(), "sk-master");
+
     let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
@@ -66,12 +72,9 @@ fn a_whole_file_is_read() {
             "line 2: shared: unknown key",
             "line 13: model_list[0].litellm_params.tpm: not enforced as a limit yet, only used as the weight where \
              the group has no `weight`",
-            "line 17: model_list[0].model_info.mode: known to LiteLLM, not honoured yet",
             "line 49: litellm_settings.num_retries: overridden by `router_settings.num_retries`",
-            "line 53: litellm_settings.drop_params: known to LiteLLM, not honoured yet",
-            "line 55: general_settings: known to LiteLLM, not honoured yet",
-            "line 56: general_settings.master_key: NOT ENFORCED: whoever reaches the gateway can use every key of \
-             this file",
+            "line 53: litellm_settings.drop_params: not honoured: requests and answers are not translated: what is sent \
+             is what arrives; send what the provider takes",
         ]
     );
 }

@@ -15,10 +15,10 @@ fn a_key_without_effect_is_named_at_every_level() {
 model_list:
   - model_name: chat
     litellm_params: {model: gpt-4o, rmp: 5, temperature: 0.2, aws_region_name: eu, colour: red}
-    model_info: {idd: x, base_model: y}
+    model_info: {idd: x, tier: free}
     litellm_parms: {}
-router_settings: {num_retires: 3, allowed_fails_policy: {}, redis_host: r}
-litellm_settings: {default_fallback: [a], default_team_params: {}, cashe: true}
+router_settings: {num_retires: 3, retry_policy: {TimeoutRetries: 1}, redis_host: r}
+litellm_settings: {default_fallback: [a], default_team_params: {a: b}, cashe: true}
 enviroment_variables: {}
 environment_variables: {A: b}
 ";
@@ -26,20 +26,23 @@ environment_variables: {A: b}
         warnings(text),
         [
             "model_list[0].litellm_params.rmp: unknown key; did you mean `rpm`?",
-            "model_list[0].litellm_params.temperature: known to LiteLLM, not honoured yet",
-            "model_list[0].litellm_params.aws_region_name: known to LiteLLM, not honoured yet",
+            "model_list[0].litellm_params.temperature: not honoured: no default is written into a request; set it in \
+             the request",
+            "model_list[0].litellm_params.aws_region_name: not honoured: the provider's own API is not spoken; point \
+             `api_base` at what of it has OpenAI's shape",
             "model_list[0].litellm_params.colour: unknown key",
             "model_list[0].model_info.idd: unknown key; did you mean `id`?",
-            "model_list[0].model_info.base_model: known to LiteLLM, not honoured yet",
+            "model_list[0].model_info.tier: not honoured: it is a note; leave it out",
             "model_list[0].litellm_parms: unknown key; did you mean `litellm_params`?",
+            "router_settings.retry_policy.TimeoutRetries: unknown key",
             "router_settings.num_retires: unknown key; did you mean `num_retries`?",
-            "router_settings.allowed_fails_policy: known to LiteLLM, not honoured yet",
-            "router_settings.redis_host: known to LiteLLM, not honoured yet",
+            "router_settings.redis_host: not honoured: state is not shared between processes yet; run one process: \
+             `max_parallel_requests` holds for each",
             "litellm_settings.default_fallback: unknown key; did you mean `default_fallbacks`?",
-            "litellm_settings.default_team_params: known to LiteLLM, not honoured yet",
+            "litellm_settings.default_team_params: not honoured: it is for LiteLLM's server or its Python module; \
+             leave it out",
             "litellm_settings.cashe: unknown key; did you mean `cache`?",
             "enviroment_variables: unknown key; did you mean `environment_variables`?",
-            "environment_variables: known to LiteLLM, not honoured yet",
         ]
     );
 }
@@ -48,7 +51,10 @@ environment_variables: {A: b}
 fn certificates_that_are_checked_all_the_same_are_told() {
     assert_eq!(
         warnings(&params("ssl_verify: false")),
-        ["model_list[0].litellm_params.ssl_verify: known to LiteLLM, not honoured yet"]
+        [
+            "model_list[0].litellm_params.ssl_verify: not honoured: certificates are checked as the client below does; give \
+          it the certificate, for the gateway with `SSL_CERT_FILE`"
+        ]
     );
 }
 
@@ -116,7 +122,7 @@ fn a_value_without_the_effect_one_may_expect_is_told() {
     );
     assert_eq!(
         warnings(
-            "model_list: [{model_name: c, litellm_params: {model: anthropic/x, api_base: 'http://a.test'}}]"
+            "model_list: [{model_name: c, litellm_params: {model: gemini/x, api_base: 'http://a.test'}}]"
         ),
         [format!("{at}.model: the provider's own API is not spoken: requests have OpenAI's shape")]
     );
@@ -139,15 +145,78 @@ fn a_value_without_the_effect_one_may_expect_is_told() {
 }
 
 #[test]
+fn what_is_off_anyway_may_be_turned_off_in_silence() {
+    for (section, settings) in [
+        (
+            "router_settings",
+            "set_verbose: False, cache_responses: no, plugins: [], routing_strategy_args: {}",
+        ),
+        ("litellm_settings", "callbacks: [], cache: false, drop_params: false"),
+        ("general_settings", "store_model_in_db: false, alerting: []"),
+    ] {
+        assert_eq!(warnings(&with(&format!("{section}: {{{settings}}}"))), [] as [&str; 0]);
+    }
+    assert_eq!(warnings(&params("parallel_tool_calls: false")).len(), 1);
+}
+
+#[test]
 fn what_keeps_callers_out_of_litellm_is_told_loudly() {
+    let not_enforced = |text: &str| {
+        let mut warnings = warnings(text);
+        warnings.retain(|warning| warning.contains(": NOT ENFORCED: "));
+        warnings
+    };
+    let text = "model_list:
+        - {model_name: c, litellm_params: {model: gpt-4o, max_budget: 1}, model_info: {team_id: t, access_windows: []}}";
+    assert_eq!(not_enforced(text).len(), 3);
+    let text = with(
+        "general_settings: {master_key: sk-1, allowed_ips: [], enable_jwt_auth: true, alerting: [slack]}
+guardrails: [{}]",
+    );
     assert_eq!(
-        warnings(&with(
-            "general_settings: {master_key: os.environ/UNSET, allowed_ips: [], alerting: [slack]}"
-        )),
+        not_enforced(&text)[..2],
+        ["allowed_ips", "enable_jwt_auth"].map(|key| format!(
+            "general_settings.{key}: NOT ENFORCED: `master_key` alone keeps callers out of the gateway; put what else \
+             keeps them out before it"
+        ))
+    );
+    assert_eq!(not_enforced(&text).len(), 3);
+    assert_eq!(warnings(&text).len(), 4);
+}
+
+#[test]
+fn a_mistyped_master_key_is_told() {
+    assert_eq!(
+        warnings(&with("general_settings: {mastr_key: sk-1}")),
+        ["general_settings.mastr_key: unknown key; did you mean `master_key`?"]
+    );
+}
+
+#[test]
+fn checks_that_are_off_are_told_once() {
+    let text = |settings: &str| {
+        format!(
+            "model_list:
+        - {{model_name: a, litellm_params: {{model: gpt-4o, region_name: eu}}, model_info: {{max_input_tokens: 1}}}}
+        - {{model_name: a, litellm_params: {{model: gpt-4o}}, model_info: {{supports_vision: false}}}}
+router_settings: {{{settings}}}"
+        )
+    };
+    let told = "router_settings.enable_pre_call_checks: not true, so what `model_list` says of the longest input, of \
+                images and of regions is not checked, as in LiteLLM";
+    assert_eq!(warnings(&text("")), [told]);
+    assert_eq!(warnings(&text("enable_pre_call_checks: false")), [told]);
+    assert_eq!(warnings(&text("enable_pre_call_checks: true")), [] as [&str; 0]);
+}
+
+#[test]
+fn what_only_azure_has_is_told_elsewhere() {
+    assert_eq!(
+        warnings(&params("api_version: v1, azure_ad_token: t, organization: [a, b]")),
         [
-            "general_settings: known to LiteLLM, not honoured yet",
-            "general_settings.allowed_ips: NOT ENFORCED: whoever reaches the gateway can use every key of this file",
-            "general_settings.master_key: NOT ENFORCED: whoever reaches the gateway can use every key of this file",
+            "model_list[0].litellm_params.organization: only the first is used: make a deployment for each",
+            "model_list[0].litellm_params.api_version: not used: only `azure/` models have one",
+            "model_list[0].litellm_params.azure_ad_token: not used: only `azure/` models have one",
         ]
     );
 }

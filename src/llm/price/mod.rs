@@ -52,10 +52,18 @@ use crate::deployment::Price;
 /// );
 /// # Ok::<_, tower_fleet::llm::PriceListError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PriceList {
     models: HashMap<Box<str>, ListedModel>,
     problems: Vec<PriceProblem>,
+}
+
+/// The real list has thousands of models.
+impl fmt::Debug for PriceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (models, problems) = (self.models.len(), self.problems.len());
+        f.debug_struct("PriceList").field("models", &models).field("problems", &problems).finish()
+    }
 }
 
 /// What a [`PriceList`] says of a model.

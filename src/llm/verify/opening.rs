@@ -20,7 +20,7 @@ pub(super) enum Opening {
 
 /// Judges the beginning of a JSON body; `whole` says that nothing follows.
 pub(super) fn json(text: &[u8], whole: bool) -> Opening {
-    match text.trim_ascii_start() {
+    match without_mark(text).unwrap_or_default().trim_ascii_start() {
         [] if whole => Opening::Empty,
         [] => Opening::Unclear,
         // Gemini wraps its errors in a list.
@@ -43,20 +43,13 @@ fn first_member(members: &[u8], whole: bool) -> Opening {
         _ => return Opening::Good,
     };
     let Some(end) = name.iter().position(|byte| *byte == b'"') else { return unclear };
-    let (name, rest) = (&name[..end], &name[end + 1..]);
-    let value = match rest.trim_ascii_start() {
-        [] => return unclear,
-        [b':', value @ ..] => value.trim_ascii_start(),
-        _ => return Opening::Good,
-    };
-    match name {
-        b"error" => match value {
-            [] => unclear,
-            [b'{' | b'"', ..] => Opening::Error,
-            _ => Opening::Good,
-        },
-        b"type" | b"object" if value.starts_with(b"\"error\"") => Opening::Error,
-        b"type" | b"object" if b"\"error\"".starts_with(value) => unclear,
+    let (name, rest) = (&name[..end], name[end + 1..].trim_ascii_start());
+    let value = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+    match (name, value) {
+        (b"error" | b"type" | b"object", []) => unclear,
+        (b"error", [b'{' | b'"', ..]) => Opening::Error,
+        (b"type" | b"object", value) if value.starts_with(b"\"error\"") => Opening::Error,
+        (b"type" | b"object", value) if b"\"error\"".starts_with(value) => unclear,
         _ => Opening::Good,
     }
 }
@@ -193,3 +186,6 @@ pub(super) fn is_filtered(answer: &[u8]) -> bool {
         || answer.stop_reason == Some("refusal")
         || answer.incomplete_details.is_some_and(|details| details.reason == FILTER)
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,8 +98,9 @@ impl Asked {
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
             return Ok(None);
         }
-        let given = head.headers.get(CONTENT_TYPE).map(|it| it.to_str().unwrap_or_default());
-        let given = given.map(|it| it.split(';').next().unwrap_or_default().trim());
+        let given =
+            head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.split(';').next());
+        let given = given.map(str::trim).filter(|given| !given.is_empty());
         let found = match (asked, given) {
             (Format::NotHtml, Some(given)) if given.eq_ignore_ascii_case("text/html") => None,
             (Format::NotHtml, _) => return Ok(None),
@@ -258,7 +259,9 @@ where
                     _ => over.then_some(&text[..]),
                 };
                 match error {
-                    Some(error) => Verdict::Failed(failure_within(error, classify)),
+                    Some(error) => {
+                        Verdict::Failed(Failure::new(meaning::kind_within(error, classify)))
+                    }
                     None if over => Verdict::Failed(Failure::new(FailureKind::Server)),
                     None => Verdict::ReadOn,
                 }
@@ -304,19 +307,3 @@ where
 }
 
 const FILTERED: Verdict = Verdict::Failed(Failure::new(FailureKind::ContentPolicy));
-
-/// What an error inside a success means.
-fn failure_within(error: &[u8], classify: &dyn Classify) -> Failure {
-    let by_status = |status| {
-        let mut response = Response::new(());
-        *response.status_mut() = status;
-        classify.head(&response.into_parts().0)?.failure().map(|failure| failure.kind())
-    };
-    let kind = meaning::refine(None, error)
-        .or_else(|| meaning::status_within(error).and_then(by_status))
-        .unwrap_or_else(|| match meaning::blames_request(error) {
-            true => FailureKind::BadRequest,
-            false => FailureKind::Server,
-        });
-    Failure::new(kind)
-}

@@ -10,9 +10,134 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{VerifyFuture, reading::Asked};
+#[cfg(doc)]
+use crate::outcome::FailureKind as K;
 use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 
 /// Finds out whether a response is what was asked for, and what it means when it is not.
+///
+/// A layer for each deployment, below what judges its attempts and right above the client. It reads the beginning of a
+/// response before it hands the response on, whole and unchanged:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_fleet::{
+///     Error, cooldown::CooldownLayer, deployment::{Cause, Status}, llm::VerifyLayer, outcome::FailureKind,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let client = service_fn(|_: Request<()>| async {
+///     let body = r#"{"error": {"code": "billing_hard_limit_reached", "message": "Pay first."}}"#;
+///     let mut response = Response::new(Full::new(Bytes::from(body)));
+///     *response.status_mut() = StatusCode::BAD_REQUEST;
+///     Ok::<_, Error>(response)
+/// });
+/// let service = CooldownLayer::default().layer(VerifyLayer::new().layer(client));
+/// service.clone().oneshot(Request::new(())).await?;
+///
+/// // A 400 alone would have been the request's fault.
+/// let Status::Cooling { cause, .. } = service.health().status() else { panic!("it is not cooling") };
+/// assert_eq!(cause, Cause::Failed(FailureKind::QuotaExhausted));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Failures
+///
+/// The body of a status from 400 up is read, up to 64 KiB and for 2 s at most, and refines the kind of failure; the
+/// status and the delay stay those of the [classifier](super::VerifyLayer::classify). Beyond these limits, or where the
+/// body says nothing that is known, the status alone decides. Words are compared as a whole:
+///
+/// | kind | `code`, `type`, `status` or the like of the body | known from |
+/// |---|---|---|
+/// | [`ContextWindow`](K::ContextWindow) | `context_length_exceeded` | OpenAI, Azure, Groq, OpenRouter |
+/// | | `exceed_context_size_error` | llama.cpp |
+/// | [`ContentPolicy`](K::ContentPolicy) | `content_policy_violation`, `moderation_blocked` | OpenAI, OpenRouter |
+/// | | `content_filter`, `contentFilter`, `content_filter_error`, `ResponsibleAIPolicyViolation` inside | Azure |
+/// | | `reasons` and `flagged_input` in `metadata` | OpenRouter |
+/// | [`QuotaExhausted`](K::QuotaExhausted) | `insufficient_quota`, `credit_balance_exhausted`, `billing_hard_limit_reached`, `billing_not_active` | OpenAI, Azure |
+/// | | `billing_error` | Anthropic |
+/// | | `budget_exceeded` | LiteLLM |
+/// | | `credit_limit` | Together |
+/// | [`Overloaded`](K::Overloaded) | `overloaded_error` | Anthropic |
+/// | | `server_is_overloaded`, `slow_down`, `service_unavailable_error`, `engine_overloaded`, `engine_overloaded_error`, `model_overloaded` | OpenAI and those like it |
+/// | | `overloaded` | TGI |
+/// | | `unavailable_error` | llama.cpp |
+/// | | `UNAVAILABLE` | Gemini |
+/// | | `capacity_exceeded` | Groq |
+/// | [`Unauthorized`](K::Unauthorized) | `invalid_api_key` | OpenAI, Groq, Together |
+/// | | `authentication_error`, `permission_error` | Anthropic, llama.cpp, DeepSeek |
+/// | | `UNAUTHENTICATED`, `PERMISSION_DENIED`, `API_KEY_INVALID` as the reason of a detail | Gemini |
+/// | | `auth_error`, `token_not_found_in_db` | LiteLLM |
+/// | [`NotFound`](K::NotFound) | `model_not_found` | OpenAI, Groq |
+/// | | `DeploymentNotFound` | Azure |
+/// | | `not_found_error` | Anthropic, Ollama |
+/// | | `NotFoundError` | vLLM |
+/// | | `NOT_FOUND` | Gemini, Fireworks |
+/// | | `invalid_model`, `unknown_model` | Mistral |
+/// | | `model_decommissioned` | Groq |
+/// | | `model_not_available` | Together |
+/// | [`RateLimited`](K::RateLimited), but not under a 413 | `rate_limit_exceeded` | OpenAI, Groq |
+/// | | `RateLimitReached`, `too_many_requests`, `TooManyRequests` | Azure |
+/// | | `rate_limit_error` | Anthropic |
+/// | | `model_rate_limit` | Together |
+/// | | `RESOURCE_EXHAUSTED` | Gemini |
+/// | | `throttling_error` | LiteLLM |
+/// | [`Timeout`](K::Timeout) | `timeout`, `timeout_error`, `request_timeout`, `TimeoutError`, `DEADLINE_EXCEEDED` | Azure, Anthropic, LiteLLM, Gemini |
+/// | [`Server`](K::Server) | `generation`, `incomplete_generation` | TGI |
+///
+/// Some APIs say it in the message alone. A message decides only by how it begins, so that what the caller wrote and the
+/// server quotes cannot set a deployment aside:
+///
+/// | kind | statuses | the message begins |
+/// |---|---|---|
+/// | `ContextWindow` | 400, 403, 413, 422 | `This model's maximum context length is … tokens` (OpenAI, vLLM, DeepSeek) |
+/// | | | `Your input exceeds the context window of this model` (OpenAI) |
+/// | | | `Invalid 'messages[….content': string too long. Expected`, `Invalid 'input…': string too long. Expected` (OpenAI) |
+/// | | | `prompt is too long: … tokens > `, ``input length and `max_tokens` exceed context limit: `` (Anthropic) |
+/// | | | `The decoder prompt (length … longer than the maximum model length`, `'max_tokens' or 'max_completion_tokens' is too large: … context length`, `You passed … input tokens and requested ` (vLLM) |
+/// | | | `The input (… is longer than the model's context length` (SGLang) |
+/// | | | ``Input validation error: `inputs` tokens + `max_new_tokens` must be``, ``Input validation error: `inputs` must have less than … tokens`` (TGI, Together) |
+/// | | | `The input token count … exceeds the maximum number of tokens` (Gemini) |
+/// | | | `Prompt contains … too large for model with ` (Mistral) |
+/// | | | `The prompt is too long: … model maximum context length: ` (Fireworks) |
+/// | | | `This endpoint's maximum context length is … tokens` (OpenRouter) |
+/// | | | `the request exceeds the available context size` (llama.cpp) |
+/// | | | `the input length exceeds the context length`, `prompt too long; exceeded max context length` (Ollama) |
+/// | | | `litellm.ContextWindowExceededError: ` (LiteLLM) |
+/// | `ContentPolicy` | the same | `Your request was rejected as a result of our safety system`, `Invalid prompt: your prompt was flagged as potentially violating` (OpenAI) |
+/// | | | `Output blocked by content filtering policy` (Anthropic) |
+/// | | | `Content Exists Risk` (DeepSeek) |
+/// | | | `litellm.ContentPolicyViolationError: ` (LiteLLM) |
+/// | `Overloaded` | 429, 500, 502, 503, 529 | `The model is overloaded` (Gemini), `Model is overloaded` (TGI), `That model is currently overloaded`, `The engine is currently overloaded` (OpenAI) |
+/// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI, Gemini) |
+/// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
+///
+/// # Successes
+///
+/// The answer to an inspected `POST` is handed on once its first bytes have come and are those of what was asked for:
+/// JSON, by its content type (or none) and its first character, or an event stream, by its content type (or none) and
+/// its first field. Otherwise it is [`Error::Malformed`](crate::Error::Malformed), and none of it reaches the caller. A
+/// body that breaks off before is [`Error::Truncated`](crate::Error::Truncated): an error and not the response, so that
+/// a real answer of another attempt goes before it, and the caller is not sent a success that cannot be read. Of an
+/// encoded body only the content type is judged; of an endpoint that is not [known](super::Endpoint), that it is no web
+/// page.
+///
+/// A JSON body that begins as an error object, or an event stream whose first event is an error, is the failure it means:
+/// by the tables above, else by the status its `code` gives, else the request's if its `type` says so, else the
+/// server's. The response stays intact, for the case that there is no better one.
+///
+/// So the head waits for the first chunk, within the limit of a [`Timeout`](crate::timeout::Timeout) above. A comment
+/// counts as one: servers send it to keep the connection alive, so it must not be held back. Later chunks pass at once.
+///
+/// Where the plan of a [`Fallback`](crate::fallback::Fallback) has a list for `ContentPolicy`, an answer that the
+/// provider's filter has withheld is a failure of that kind: each `finish_reason` or the reason in `incomplete_details`
+/// is `content_filter`, or the `stop_reason` is `refusal`. Only then a JSON answer is read to its end first, up to
+/// 1 MiB; of a stream the first chunk is looked at.
 #[derive(Clone)]
 pub struct Verify<S> {
     inner: S,

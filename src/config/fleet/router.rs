@@ -1,0 +1,107 @@
+//! From the router's settings to policies.
+
+use std::time::Duration;
+
+use crate::{
+    balance::{LeastBusy, RoundRobin, WeightedShuffle},
+    config::{RouterSettings, RoutingStrategy},
+    cooldown::CooldownPolicy,
+    fallback::FallbackPlan,
+    fleet::FleetBuilder,
+    outcome::{FailureKind, HttpClassify},
+    retry::{Backoff, RetryBudget, RetryPolicy},
+    trail::GroupName,
+};
+
+impl RouterSettings {
+    /// Whether a request may be sent to this name, when a group fails or by an alias.
+    pub(super) fn is_target(&self, id: &str) -> bool {
+        let lists =
+            [&self.fallbacks, &self.context_window_fallbacks, &self.content_policy_fallbacks];
+        let listed = lists.into_iter().flatten().flat_map(|fallback| &fallback.targets);
+        let aliased = self.model_group_alias.iter().map(|alias| &alias.target);
+        listed.chain(&self.default_fallbacks).chain(aliased).any(|target| target == id)
+    }
+
+    pub(super) fn apply(&self, builder: FleetBuilder) -> FleetBuilder {
+        let builder = match self.routing_strategy {
+            RoutingStrategy::SimpleShuffle => builder.strategy(WeightedShuffle),
+            RoutingStrategy::LeastBusy => builder.strategy(LeastBusy),
+            RoutingStrategy::RoundRobin => builder.strategy(RoundRobin),
+        };
+        let aliases = self.model_group_alias.iter();
+        let builder = aliases.fold(builder, |builder, alias| {
+            // Of one that leads nowhere a warning has told; a request for it is refused.
+            let target = GroupName::new(alias.target.as_str());
+            if builder.serves(&target) {
+                builder.alias(alias.name.as_str(), target)
+            } else {
+                builder
+            }
+        });
+        builder
+            .cooldown(self.cooldown())
+            .retry(self.retry())
+            .fallback(self.fallback())
+            .timeout(self.timeout.unwrap_or(Self::DEFAULT_TIMEOUT))
+    }
+
+    fn cooldown(&self) -> CooldownPolicy {
+        if self.disable_cooldowns {
+            return CooldownPolicy::never(HttpClassify::inference());
+        }
+        let length = self.cooldown_time.unwrap_or(Self::DEFAULT_COOLDOWN_TIME);
+        let policy = CooldownPolicy::new(HttpClassify::inference()).cooldown_time(length);
+        let policy = match self.allowed_fails {
+            Some(count) => policy.allowed_fails(count),
+            None => policy,
+        };
+        let by_kind = self.allowed_fails_policy.by_kind.iter();
+        by_kind.fold(policy, |policy, (kind, count)| policy.allowed_fails_of(*kind, *count))
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        let retries = self.num_retries.unwrap_or(Self::DEFAULT_NUM_RETRIES);
+        let policy = RetryPolicy::any_method()
+            .classify(HttpClassify::inference())
+            .attempts(retries.saturating_add(1))
+            .backoff(Backoff::default().floor(self.retry_after.unwrap_or_default()))
+            // The caller waits meanwhile, and would rather know than hold the line.
+            .longest_wait(Duration::from_secs(5))
+            .budget(RetryBudget::new().percent(100))
+            .counts(self.retry_policy.as_retries());
+        let groups = self.model_group_retry_policy.iter();
+        groups.fold(policy, |policy, (group, counts)| {
+            policy.group(group.as_str(), counts.as_retries())
+        })
+    }
+
+    fn fallback(&self) -> FallbackPlan {
+        let max = self.max_fallbacks.unwrap_or(Self::DEFAULT_MAX_FALLBACKS);
+        let names = |targets: &[String]| {
+            targets.iter().map(|target| GroupName::new(target.as_str())).collect::<Vec<_>>()
+        };
+        let plan = FallbackPlan::new()
+            .classify(HttpClassify::inference())
+            .max_fallbacks(usize::try_from(max).unwrap_or(usize::MAX))
+            .on_bad_request(self.fallback_on_unsupported_params)
+            .otherwise(names(&self.default_fallbacks));
+        let plan = self.fallbacks.iter().fold(plan, |plan, fallback| {
+            let targets = names(&fallback.targets);
+            match fallback.group.as_str() {
+                "*" => plan.otherwise(targets),
+                group => plan.group(group, targets),
+            }
+        });
+        let by_kind = [
+            (FailureKind::ContextWindow, &self.context_window_fallbacks),
+            (FailureKind::ContentPolicy, &self.content_policy_fallbacks),
+        ];
+        let lists = by_kind
+            .into_iter()
+            .flat_map(|(kind, lists)| lists.iter().map(move |list| (kind, list)));
+        lists.fold(plan, |plan, (kind, list)| {
+            plan.group_on(kind, list.group.as_str(), names(&list.targets))
+        })
+    }
+}

@@ -1,0 +1,332 @@
+//! The keys of `model_list`.
+
+use super::{Keys, absent, honoured, ignored, not_enforced};
+
+pub(in super::super) const ENTRY: Keys = Keys {
+    place: "model_list[]",
+    rows: &[
+        honoured(&["model_name"], "the group; may hold `*`"),
+        honoured(&["litellm_params", "model_info"], "as below"),
+        absent(&["model_type"], "LiteLLM's own note", "leave it out"),
+    ],
+};
+
+pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
+    place: "model_list[].litellm_params",
+    rows: &[
+        honoured(
+            &["model"],
+            "provider and name upstream; `azure/` and `anthropic/` are spoken to in their own manner, all others as OpenAI's",
+        ),
+        honoured(&["custom_llm_provider"], "the provider, in place of what `model` begins with"),
+        honoured(
+            &["api_base", "base_url"],
+            "the address; else the provider's own, or for `openai`, `azure` and `anthropic` what the environment gives",
+        ),
+        honoured(
+            &["api_key"],
+            "the key; else what the environment holds, but sent to the provider's own address only",
+        ),
+        honoured(
+            &["api_version"],
+            "Azure's `api-version`; else `AZURE_API_VERSION`, or LiteLLM's default",
+        ),
+        honoured(
+            &["azure_ad_token"],
+            "sent as a bearer token where there is no `api_key`; else `AZURE_AD_TOKEN`",
+        ),
+        honoured(&["organization"], "sent as `OpenAI-Organization`; of a list the first"),
+        honoured(
+            &["extra_headers", "headers", "default_headers"],
+            "sent with each request; of a header given twice the first of these keys holds",
+        ),
+        honoured(&["weight"], "share of the traffic"),
+        honoured(
+            &["rpm", "tpm"],
+            "the weight, where the group has no `weight`; warned of, as they limit nothing yet",
+        ),
+        honoured(&["order"], "the level: lower goes first"),
+        honoured(
+            &["max_parallel_requests"],
+            "how many at a time; a full deployment is passed over; 0 is no limit",
+        ),
+        honoured(&["timeout"], "the time of one attempt, until its response head"),
+        honoured(&["stream_timeout"], "the same, where a stream is asked for"),
+        honoured(&["num_retries"], "the retries of a request that fails there"),
+        honoured(&["cooldown_time"], "how long it is set aside; 0 is never"),
+        honoured(
+            &["allowed_fails", "allowed_fails_policy"],
+            "as in `model_info`, which goes before",
+        ),
+        honoured(&["region_name"], "the region, with `enable_pre_call_checks`"),
+        honoured(
+            &[
+                "input_cost_per_token",
+                "output_cost_per_token",
+                "cache_read_input_token_cost",
+                "cache_creation_input_token_cost",
+                "output_cost_per_reasoning_token",
+            ],
+            "the price; goes before those of `model_info`, and these before a price list",
+        ),
+        ignored(
+            &["max_retries"],
+            "an attempt is one request: there is no client inside that retries",
+            "use `num_retries`",
+        ),
+        ignored(
+            &["itpm", "otpm", "tpd", "rpd", "daily_reset_time"],
+            "requests and tokens are not limited by time yet",
+            "use `max_parallel_requests`",
+        ),
+        not_enforced(
+            &["max_budget", "budget_duration"],
+            "money is counted, but not limited yet",
+            "set the limit at the provider",
+        ),
+        absent(
+            &["tags", "tag_regex"],
+            "tags choose no deployment yet",
+            "make a group for each tag",
+        ),
+        ignored(
+            &["timeout_by_service_tier", "stream_timeout_by_service_tier"],
+            "time limits do not depend on the service tier",
+            "use `timeout`, or a group for each tier",
+        ),
+        ignored(
+            &["mock_response"],
+            "the deployment is asked in earnest",
+            "point `api_base` at a server that mocks",
+        ),
+        ignored(
+            &["silent_model"],
+            "no request is sent twice for comparison",
+            "mirror below the client",
+        ),
+        ignored(
+            &["kubernetes_pod_discovery"],
+            "pods are not discovered",
+            "list them, or point `api_base` at their service",
+        ),
+        ignored(
+            &["auto_router_*", "complexity_router_*", "adaptive_router_*", "quality_router_*"],
+            "no group is chosen by what the request says",
+            "name the group in the request",
+        ),
+        ignored(
+            &["provider_affinity_header"],
+            "requests do not stick to a deployment",
+            "use a group of one deployment",
+        ),
+        absent(
+            &["use_in_pass_through", "use_litellm_proxy", "use_xai_oauth"],
+            "it is for endpoints or logins of LiteLLM's server",
+            "use `api_base` and `api_key`",
+        ),
+        absent(
+            &["use_chat_completions_api"],
+            "requests are not translated from one API to another",
+            "ask for `/chat/completions`",
+        ),
+        ignored(
+            &["litellm_credential_name"],
+            "credentials are not kept by name",
+            "use `api_key`, with `os.environ/`",
+        ),
+        absent(
+            &["configurable_clientside_auth_params", "allow_client_keepalive_override"],
+            "a request cannot choose where it is sent or with which key",
+            "make a deployment for each",
+        ),
+        ignored(
+            &["azure_*", "tenant_id", "client_id", "client_secret"],
+            "no token is fetched",
+            "use `api_key` or `azure_ad_token`",
+        ),
+        ignored(
+            &["aws_*", "vertex_*", "watsonx_*", "bedrock_*"],
+            "the provider's own API is not spoken",
+            "point `api_base` at what of it has OpenAI's shape",
+        ),
+        ignored(
+            &["bucket_name", "gcs_bucket_name", "s3_*", "deployment_id", "litellm_trace_id"],
+            "files, batches and logs are not kept",
+            "leave it out",
+        ),
+        ignored(
+            &["ssl_verify"],
+            "certificates are checked as the client below does",
+            "give it the certificate, for the gateway with `SSL_CERT_FILE`",
+        ),
+        ignored(
+            &[
+                "cache_creation_input_*",
+                "cache_read_input_*",
+                "citation_cost_per_token",
+                "cost_per_*",
+                "input_cost_per_*",
+                "output_cost_per_*",
+            ],
+            "only tokens of input, output, cache and reasoning are priced, at one price each",
+            "use a price list, which may know tiers",
+        ),
+        ignored(
+            &["default_api_key_rpm_limit", "default_api_key_tpm_limit"],
+            "callers have no limits",
+            "use `max_parallel_requests`",
+        ),
+        absent(
+            &[
+                "drop_params",
+                "additional_drop_params",
+                "allowed_openai_params",
+                "merge_reasoning_content_in_choices",
+            ],
+            "requests and answers are not translated: what is sent is what arrives",
+            "send what the provider takes",
+        ),
+        ignored(
+            &[
+                "audio",
+                "cache_control_injection_points",
+                "dimensions",
+                "encoding_format",
+                "extra_body",
+                "frequency_penalty",
+                "input_type",
+                "keepalive_seconds",
+                "logit_bias",
+                "logprobs",
+                "max_completion_tokens",
+                "max_tokens",
+                "modalities",
+                "model_info",
+                "n",
+                "parallel_tool_calls",
+                "presence_penalty",
+                "prompt_cache_key",
+                "reasoning_effort",
+                "response_format",
+                "safety_identifier",
+                "seed",
+                "service_tier",
+                "stop",
+                "store",
+                "stream",
+                "stream_options",
+                "temperature",
+                "thinking",
+                "tool_choice",
+                "tools",
+                "top_k",
+                "top_logprobs",
+                "top_p",
+                "user",
+                "verbosity",
+                "web_search_options",
+            ],
+            "no default is written into a request",
+            "set it in the request",
+        ),
+    ],
+};
+
+pub(in super::super) const MODEL_INFO: Keys = Keys {
+    place: "model_list[].model_info",
+    rows: &[
+        honoured(&["id"], "the deployment's id; a target of fallbacks too"),
+        honoured(&["blocked"], "paused: it gets no request until `Health::resume`"),
+        honoured(&["base_model"], "the name under which a price list knows the model"),
+        honoured(&["mode"], "told, and restricts nothing, as in LiteLLM"),
+        honoured(
+            &["max_input_tokens"],
+            "the longest input, with `enable_pre_call_checks`; else what a price list says",
+        ),
+        honoured(&["supports_vision"], "`false`: gets no images, with `enable_pre_call_checks`"),
+        honoured(
+            &["supported_endpoints", "enforce_supported_endpoints"],
+            "the endpoints it has; both are needed, as in LiteLLM",
+        ),
+        honoured(&["cooldown_time"], "how long it is set aside; goes before `litellm_params`"),
+        honoured(
+            &["allowed_fails", "allowed_fails_policy"],
+            "when it is set aside, in place of what the router says",
+        ),
+        honoured(
+            &[
+                "input_cost_per_token",
+                "output_cost_per_token",
+                "cache_read_input_token_cost",
+                "cache_creation_input_token_cost",
+                "output_cost_per_reasoning_token",
+            ],
+            "the price; `litellm_params` goes before",
+        ),
+        ignored(
+            &["max_tokens", "max_output_tokens"],
+            "it says how long the output may be, which is not checked",
+            "use `max_input_tokens` for the input",
+        ),
+        ignored(
+            &[
+                "cache_creation_input_*",
+                "cache_read_input_*",
+                "cost_per_*",
+                "input_cost_per_*",
+                "output_cost_per_*",
+            ],
+            "only tokens of input, output, cache and reasoning are priced, at one price each",
+            "use a price list, which may know tiers",
+        ),
+        ignored(&["ptu_*"], "provisioned throughput is not priced", "set the prices by token to 0"),
+        ignored(&["rpm", "tpm"], "here it is a note", "use it in `litellm_params`"),
+        not_enforced(
+            &[
+                "team_id",
+                "team_public_model_name",
+                "access_groups",
+                "access_windows",
+                "member_auto_router",
+            ],
+            "whoever reaches the gateway may use the deployment, at any time",
+            "run a gateway for each group of callers",
+        ),
+        absent(
+            &["enable_tag_filtering", "allow_fail_open"],
+            "tags choose no deployment yet",
+            "make a group for each tag",
+        ),
+        absent(
+            &["supported_environments"],
+            "the file is for one environment",
+            "use a file for each",
+        ),
+        absent(
+            &["health_check_*", "disable_background_health_check"],
+            "nothing is asked to learn of its health: the requests themselves show it",
+            "leave it out",
+        ),
+        ignored(&["max_embedding_batch_size"], "batches are not counted", "send smaller ones"),
+        ignored(
+            &[
+                "created_*",
+                "db_model",
+                "description",
+                "discoverable",
+                "internal_router_model",
+                "key",
+                "litellm_provider",
+                "max_*",
+                "metadata",
+                "output_vector_size",
+                "supports_*",
+                "tier",
+                "tool_use_system_prompt_tokens",
+                "updated_*",
+            ],
+            "it is a note",
+            "leave it out",
+        ),
+    ],
+};

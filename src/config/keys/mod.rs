@@ -1,0 +1,115 @@
+//! What becomes of each key that LiteLLM has: one table for the warnings and the documentation.
+
+mod deployment;
+mod router;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+use super::{field::as_flag, value::Value};
+
+pub(super) use self::{
+    deployment::{ENTRY, LITELLM_PARAMS, MODEL_INFO},
+    router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROUTER_SETTINGS},
+    server::{GENERAL_SETTINGS, LITELLM_SETTINGS, TOP_LEVEL},
+};
+
+/// The keys of one map of the file.
+pub(super) struct Keys {
+    /// Where the map stands.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the heading of its table"))]
+    place: &'static str,
+    rows: &'static [Row],
+}
+
+/// Keys that share a fate. One that ends in `*` stands for all that begin so.
+struct Row {
+    keys: &'static [&'static str],
+    fate: Fate,
+}
+
+/// What becomes of a key.
+enum Fate {
+    /// It is read and holds.
+    Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "told by the table"))] &'static str),
+    /// It has no effect.
+    Ignored { why: &'static str, instead: &'static str, when: When },
+    /// It has no effect, and whoever relies on it is not protected.
+    NotEnforced { why: &'static str, instead: &'static str },
+}
+
+/// Which values of a key without effect are worth a warning.
+#[derive(PartialEq, Eq)]
+enum When {
+    Given,
+    /// Not those that turn off what is off here anyway: `false`, an empty list, an empty map.
+    On,
+}
+
+const fn honoured(keys: &'static [&'static str], how: &'static str) -> Row {
+    Row { keys, fate: Fate::Honoured(how) }
+}
+
+const fn ignored(keys: &'static [&'static str], why: &'static str, instead: &'static str) -> Row {
+    Row { keys, fate: Fate::Ignored { why, instead, when: When::Given } }
+}
+
+/// As [`ignored`], for what can be turned off.
+const fn absent(keys: &'static [&'static str], why: &'static str, instead: &'static str) -> Row {
+    Row { keys, fate: Fate::Ignored { why, instead, when: When::On } }
+}
+
+const fn not_enforced(
+    keys: &'static [&'static str],
+    why: &'static str,
+    instead: &'static str,
+) -> Row {
+    Row { keys, fate: Fate::NotEnforced { why, instead } }
+}
+
+impl Keys {
+    /// What to warn of when `key` was not asked for; the inner `None` when its value needs no
+    /// warning, the outer when there is no such key. A mistyped key, which `may_begin` is false
+    /// for, is none of those that only begin alike.
+    pub(super) fn warning(
+        &self,
+        key: &str,
+        value: &Value,
+        may_begin: bool,
+    ) -> Option<Option<String>> {
+        let row = self.find(|name| name == key).or_else(|| {
+            let begins = |name: &str| name.strip_suffix('*').is_some_and(|it| key.starts_with(it));
+            may_begin.then(|| self.find(begins)).flatten()
+        })?;
+        Some(row.fate.warning(value))
+    }
+
+    /// The names of the keys.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.rows.iter().flat_map(|row| row.keys).copied()
+    }
+
+    fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<&Row> {
+        self.rows.iter().find(|row| row.keys.iter().any(|name| is_it(name)))
+    }
+}
+
+impl Fate {
+    fn warning(&self, value: &Value) -> Option<String> {
+        let off = match value {
+            Value::Null => return None,
+            Value::Bool(on) => !on,
+            Value::Text(text) => as_flag(text) == Some(false),
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            _ => false,
+        };
+        match self {
+            Self::Honoured(_) => None,
+            Self::Ignored { when: When::On, .. } if off => None,
+            Self::Ignored { why, instead, .. } => Some(format!("not honoured: {why}; {instead}")),
+            Self::NotEnforced { why, instead } => Some(format!("NOT ENFORCED: {why}; {instead}")),
+        }
+    }
+}

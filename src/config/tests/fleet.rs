@@ -1,0 +1,101 @@
+//! What of a file reaches the deployments.
+
+use std::time::Duration;
+
+use super::valid;
+use crate::{
+    Deployment,
+    deployment::{Price, Status},
+};
+
+/// The deployments of the fleet that a file makes.
+fn deployments(text: &str) -> Vec<Deployment> {
+    let fleet = valid(text).fleet().unwrap();
+    let members = fleet.groups().iter().flat_map(|group| group.members().to_vec());
+    members.map(|(deployment, _)| deployment).collect()
+}
+
+/// The deployments of a file with these two entries and router settings.
+fn two(settings: &str, first: &str, second: &str) -> [Deployment; 2] {
+    let entry = |it| format!("\n- {{model_name: chat, {it}}}");
+    let text =
+        format!("router_settings: {{{settings}}}\nmodel_list:{}{}", entry(first), entry(second));
+    deployments(&text).try_into().unwrap()
+}
+
+const PLAIN: &str = "litellm_params: {model: gpt-4o}";
+
+#[test]
+fn limits_of_the_deployment_go_before_the_routers() {
+    let [own, none] = two(
+        "default_max_parallel_requests: 3",
+        "litellm_params: {model: gpt-4o, max_parallel_requests: 9, timeout: 1, stream_timeout: 2, num_retries: 0}",
+        PLAIN,
+    );
+    assert_eq!(own.get_max_parallel_requests(), Some(9));
+    assert_eq!(none.get_max_parallel_requests(), Some(3));
+    assert_eq!(own.get_timeout(), Some(Duration::from_secs(1)));
+    assert_eq!(own.get_stream_timeout(), Some(Duration::from_secs(2)));
+    assert_eq!((own.get_retries(), none.get_retries()), (Some(0), None));
+    let [unlimited, _] = two(
+        "default_max_parallel_requests: 3",
+        "litellm_params: {model: gpt-4o, max_parallel_requests: 0}",
+        PLAIN,
+    );
+    assert_eq!(unlimited.get_max_parallel_requests(), None);
+}
+
+#[test]
+fn a_blocked_deployment_is_paused() {
+    let [blocked, other] = two("", &format!("{PLAIN}, model_info: {{blocked: true}}"), PLAIN);
+    assert!(matches!(blocked.health().status(), Status::Paused), "{blocked:?}");
+    assert!(!matches!(other.health().status(), Status::Paused), "{other:?}");
+}
+
+#[test]
+fn what_a_deployment_can_take_counts_with_pre_call_checks_only() {
+    let able = "litellm_params: {model: gpt-4o, region_name: eu}, model_info: {max_input_tokens: 100, \
+                supports_vision: false, supported_endpoints: [/v1/embeddings], enforce_supported_endpoints: true}";
+    for checks in [true, false] {
+        let [one, _] = two(&format!("enable_pre_call_checks: {checks}"), able, PLAIN);
+        assert_eq!(one.get_region(), checks.then_some("eu"));
+        assert_eq!(one.get_max_input_tokens(), checks.then_some(100));
+        assert_eq!(one.get_images(), checks.then_some(false));
+        // In LiteLLM too this is none of those checks.
+        assert_eq!(one.get_endpoints().map(|them| &*them[0]), Some("/embeddings"));
+    }
+}
+
+#[test]
+fn a_price_is_known_where_the_file_gives_one() {
+    let [priced, unknown] = two(
+        "",
+        "litellm_params: {model: gpt-4o, input_cost_per_token: 2e-6, output_cost_per_reasoning_token: 5e-6}",
+        PLAIN,
+    );
+    let mut price = Price::new(2e-6, 0.0);
+    price.reasoning = Some(5e-6);
+    assert_eq!(priced.get_price(), Some(&price));
+    assert_eq!(unknown.get_price(), None);
+    let [free, _] = two(
+        "",
+        "litellm_params: {model: gpt-4o, input_cost_per_token: 0, output_cost_per_token: 0}",
+        PLAIN,
+    );
+    assert_eq!(free.get_price(), Some(&Price::new(0.0, 0.0)));
+}
+
+#[test]
+fn a_deployment_is_a_target_of_every_list_of_fallbacks_by_its_id() {
+    for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"] {
+        let entry = |id| format!("{{model_name: chat, {PLAIN}, model_info: {{id: {id}}}}}");
+        let text = format!(
+            "model_list: [{}, {}]\nrouter_settings: {{{key}: [{{chat: [eu]}}]}}",
+            entry("eu"),
+            entry("us")
+        );
+        let fleet = valid(&text).fleet().unwrap();
+        let names: Vec<_> = fleet.groups().iter().map(|group| group.name().as_str()).collect();
+        assert_eq!(names, ["chat", "eu"], "{key}");
+    }
+}

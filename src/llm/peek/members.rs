@@ -1,0 +1,88 @@
+use super::{Literal, Problem, TWICE};
+
+macro_rules! members {
+    ($($member:ident $name:literal,)*) => {
+        /// A member of a body that is read.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Member {
+            $($member,)*
+        }
+
+        impl Member {
+            pub(super) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$member => $name,)*
+                }
+            }
+
+            fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$member),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+members! {
+    Model "model",
+    Stream "stream",
+    StreamOptions "stream_options",
+    MaxTokens "max_tokens",
+    MaxCompletionTokens "max_completion_tokens",
+    MaxOutputTokens "max_output_tokens",
+    User "user",
+    Metadata "metadata",
+    Tags "tags",
+    Fallbacks "fallbacks",
+    DisableFallbacks "disable_fallbacks",
+    NumRetries "num_retries",
+    Timeout "timeout",
+    StreamTimeout "stream_timeout",
+    Priority "priority",
+    Messages "messages",
+    Input "input",
+    Prompt "prompt",
+    System "system",
+    Instructions "instructions",
+    Suffix "suffix",
+    Tools "tools",
+    Functions "functions",
+}
+
+impl Member {
+    /// The member of this name, however it is written.
+    pub(super) fn of(name: Literal<'_>) -> Option<Self> {
+        Self::named(&name.text()?)
+    }
+
+    /// Whether it is meant for a router and no deployment knows it.
+    pub(super) const fn is_ours(self) -> bool {
+        matches!(
+            self,
+            Self::Tags
+                | Self::Fallbacks
+                | Self::DisableFallbacks
+                | Self::NumRetries
+                | Self::Timeout
+                | Self::StreamTimeout
+                | Self::Priority
+        )
+    }
+}
+
+/// The members met so far: of two with one name another reader may take the other.
+#[derive(Debug, Default)]
+pub(super) struct Seen(u32);
+
+impl Seen {
+    pub(super) fn once(&mut self, member: Member) -> Result<(), Problem> {
+        let bit = 1 << member as u32;
+        if self.0 & bit != 0 {
+            return Err(Problem::member(member.name(), TWICE));
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+}

@@ -1,0 +1,349 @@
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn refused(body: &str) -> String {
+    peek(body.as_bytes()).unwrap_err().to_string()
+}
+
+/// What is read of a body with these members beside `model`.
+fn with(members: &str) -> Peeked {
+    peek(format!(r#"{{"model": "m", {members}}}"#).as_bytes()).unwrap()
+}
+
+/// Why a body with these members beside `model` is refused.
+fn refused_with(members: &str) -> String {
+    refused(&format!(r#"{{"model": "m", {members}}}"#))
+}
+
+fn edited(body: &str, edits: &[Edit]) -> String {
+    let mut out = String::new();
+    let mut from = 0;
+    for edit in edits {
+        out.push_str(&body[from..edit.at.start]);
+        out.push_str(std::str::from_utf8(&edit.with).unwrap());
+        from = edit.at.end;
+    }
+    out + &body[from..]
+}
+
+#[test]
+fn the_place_of_the_model_is_found_wherever_it_stands() {
+    let body =
+        br#" { "messages": [{"model": "no", "x": [1, "}"]}], "model" : "gpt-4o","stream":true} "#;
+    let peeked = peek(body).unwrap();
+    assert_eq!(peeked.model, "gpt-4o");
+    assert_eq!(&body[peeked.model_at], br#""gpt-4o""#);
+    assert!(peeked.stream);
+}
+
+#[test]
+fn escapes_in_names_and_values_are_read() {
+    let body = r#"{"mod\u0065l":"a\"\u00e9\/b"}"#.as_bytes();
+    let peeked = peek(body).unwrap();
+    assert_eq!(peeked.model, "a\"é/b");
+    assert_eq!(&body[peeked.model_at], r#""a\"\u00e9\/b""#.as_bytes());
+}
+
+#[test]
+fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
+    assert_eq!(refused("{}"), "`model` is missing: it must be a string");
+    assert_eq!(refused(r#"{"model": null}"#), "`model` is missing: it must be a string");
+    assert_eq!(refused(r#"{"model": 4}"#), "`model` is missing: it must be a string");
+    let invalid = "the request body is not valid JSON: expected ";
+    for (body, expected) in [
+        ("", "an object at line 1 column 1"),
+        (r#"["model"]"#, "an object at line 1 column 1"),
+        (r#"{"model": "a", "#, "the name of a member at line 1 column 16"),
+        ("{\"model\":\n\"a\" 1}", "`,` or `}` at line 2 column 5"),
+        (r#"{"model": "a"} {}"#, "the end at line 1 column 16"),
+        (r#"{"model": "a", "tags": [1 2]}"#, "`,` or `]` at line 1 column 27"),
+        ("{\"model\": \"\n\"}", "an escape of the control character at line 1 column 12"),
+    ] {
+        assert_eq!(refused(body), format!("{invalid}{expected}"));
+    }
+    let not_utf8 = peek(b"{\"model\": \"\xff\"}").unwrap_err().to_string();
+    assert_eq!(not_utf8, "the request body is not valid JSON: not UTF-8 at byte 11");
+}
+
+#[test]
+fn what_is_asked_of_a_router_is_read() {
+    let peeked = with(
+        r#""num_retries": 3, "timeout": 2.5, "stream_timeout": 10, "priority": -1, "tags": ["a"],
+           "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
+    );
+    let mut expected = Overrides::default();
+    expected.retries = Some(3);
+    expected.timeout = Some(Duration::from_millis(2500));
+    expected.stream_timeout = Some(Duration::from_secs(10));
+    assert_eq!(peeked.overrides, expected);
+    assert_eq!(peeked.priority, Some(-1));
+    assert_eq!(peeked.tags, Some(vec!["a".into()]));
+    assert_eq!(peeked.metadata_tags, ["b".into()]);
+    assert_eq!(peeked.fallbacks, Some(vec!["x".into(), "y".into()]));
+    assert_eq!(peeked.user.as_deref(), Some("u"));
+    assert_eq!(with(r#""fallbacks": ["x"], "disable_fallbacks": true"#).fallbacks, Some(vec![]));
+    assert_eq!(with(r#""metadata": {"user_id": "u"}"#).user.as_deref(), Some("u"));
+}
+
+#[test]
+fn a_null_is_the_same_as_nothing() {
+    let peeked = with(
+        r#""num_retries": null, "timeout": null, "tags": null, "metadata": null, "fallbacks": null,
+           "disable_fallbacks": null, "stream": null, "stream_options": null, "max_tokens": null, "user": null"#,
+    );
+    assert_eq!(peeked.overrides, Overrides::default());
+    assert_eq!((peeked.tags, peeked.fallbacks, peeked.user), (None, None, None));
+    assert!(!peeked.stream && !peeked.usage_wanted);
+}
+
+#[test]
+fn the_newest_name_of_the_output_limit_counts() {
+    let limit = |members| with(members).output_tokens;
+    assert_eq!(limit(r#""max_tokens": 5"#), Some(5));
+    assert_eq!(limit(r#""max_completion_tokens": 7, "max_tokens": 5"#), Some(7));
+    assert_eq!(limit(r#""max_tokens": 5, "max_output_tokens": 6"#), Some(6));
+    assert_eq!(limit(r#""max_tokens": -1"#), None);
+}
+
+#[test]
+fn a_wrong_type_is_refused_by_the_members_name() {
+    for (members, expected) in [
+        (r#""num_retries": "3""#, "num_retries: expected a whole number"),
+        (r#""num_retries": -3"#, "num_retries: expected a whole number"),
+        (r#""num_retries": 1.5"#, "num_retries: expected a whole number"),
+        (r#""max_tokens": "3""#, "max_tokens: expected a whole number"),
+        (r#""priority": []"#, "priority: expected a whole number"),
+        (r#""timeout": 0"#, "timeout: expected a positive number of seconds"),
+        (r#""timeout": 1e999"#, "timeout: expected a positive number of seconds"),
+        (r#""stream": 1"#, "stream: expected true or false"),
+        (r#""stream_options": []"#, "stream_options: expected an object"),
+        (
+            r#""stream_options": {"include_usage": 1}"#,
+            "stream_options.include_usage: expected true or false",
+        ),
+        (r#""tags": "a""#, "tags: expected a list of strings"),
+        (r#""metadata": {"tags": [1]}"#, "metadata.tags: expected a list of strings"),
+        (r#""user": 7"#, "user: expected a string"),
+        (r#""fallbacks": "x""#, "fallbacks: expected a list of model names"),
+        (r#""fallbacks": ["x", 4]"#, "fallbacks[1]: expected the name of a model"),
+        (r#""fallbacks": [{}]"#, "fallbacks[0]: expected the name of a model"),
+        (
+            r#""fallbacks": [{"model": "x", "messages": []}]"#,
+            "fallbacks[0]: only `model` can be given: other members stay as they are in the request",
+        ),
+        (r#""disable_fallbacks": "no""#, "disable_fallbacks: expected true or false"),
+    ] {
+        assert_eq!(refused_with(members), expected);
+    }
+}
+
+#[test]
+fn a_time_longer_than_a_year_is_a_year() {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    assert_eq!(with(r#""timeout": 1e300"#).overrides.timeout, Some(year));
+}
+
+#[test]
+fn a_member_that_stands_twice_is_refused() {
+    assert_eq!(refused_with(r#""model": "m""#), "model: stands twice");
+    assert_eq!(refused_with(r#""mod\u0065l": "n""#), "model: stands twice");
+    assert_eq!(refused_with(r#""messages": [], "messages": []"#), "messages: stands twice");
+    assert_eq!(
+        refused_with(r#""metadata": {"tags": [], "ta\u0067s": []}"#),
+        "metadata.tags: stands twice"
+    );
+    let twice = r#""stream_options": {"include_usage": true, "include_usage": false}"#;
+    assert_eq!(refused_with(twice), "stream_options.include_usage: stands twice");
+    assert_eq!(
+        refused_with(r#""fallbacks": [{"model": "a", "model": "b"}]"#),
+        "fallbacks[0]: `model` stands twice"
+    );
+    // What is not read is not ours to judge.
+    with(r#""other": 1, "other": 2"#);
+}
+
+#[test]
+fn what_is_not_for_the_deployment_is_cut_with_its_comma() {
+    for (body, left) in [
+        (r#"{"model": "m"}"#, r#"{"model": "m"}"#),
+        (r#"{"tags": [], "model": "m"}"#, r#"{"model": "m"}"#),
+        (r#"{"model": "m" , "tags": [] }"#, r#"{"model": "m" }"#),
+        (r#"{"a": 1, "tags": [], "timeout": 1, "model": "m"}"#, r#"{"a": 1, "model": "m"}"#),
+        (
+            r#"{"tags": [], "model": "m", "timeout": 1, "b": 2, "priority": 1}"#,
+            r#"{"model": "m", "b": 2}"#,
+        ),
+        (r#"{"model": "m", "metadata": {"tags": []}}"#, r#"{"model": "m"}"#),
+        (r#"{"metadata": {"tags": []}, "tags": [], "model": "m"}"#, r#"{"model": "m"}"#),
+        (
+            r#"{"metadata": {"tags": [], "x": 1}, "model": "m"}"#,
+            r#"{"metadata": {"x": 1}, "model": "m"}"#,
+        ),
+        (
+            r#"{"num_retries": 1, "metadata": {"x": 1, "tags": []}, "model": "m"}"#,
+            r#"{"metadata": {"x": 1}, "model": "m"}"#,
+        ),
+        (r#"{"metadata": {}, "model": "m"}"#, r#"{"metadata": {}, "model": "m"}"#),
+        (
+            r#"{"metadata": {"tags": "x"}, "model": "m"}"#,
+            r#"{"metadata": {"tags": "x"}, "model": "m"}"#,
+        ),
+        (r#"{"model": "m", "\u0074ags": ["x"]}"#, r#"{"model": "m"}"#),
+    ] {
+        assert_eq!(edited(body, &peek(body.as_bytes()).unwrap().cuts), left);
+    }
+}
+
+#[test]
+fn the_usage_is_asked_for_where_it_is_not() {
+    for (body, asked) in [
+        (r#"{"model":"m"}"#, r#"{"model":"m","stream_options":{"include_usage":true}}"#),
+        (
+            r#"{"model":"m","stream_options":null}"#,
+            r#"{"model":"m","stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"model":"m","stream_options":{}}"#,
+            r#"{"model":"m","stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"stream_options":{"x":1},"model":"m"}"#,
+            r#"{"stream_options":{"include_usage":true,"x":1},"model":"m"}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_usage": false},"model":"m"}"#,
+            r#"{"stream_options":{"include_usage": true},"model":"m"}"#,
+        ),
+    ] {
+        let peeked = peek(body.as_bytes()).unwrap();
+        assert!(!peeked.usage_wanted);
+        assert_eq!(edited(body, &[peeked.want_usage]), asked);
+    }
+    assert!(with(r#""stream_options": {"include_usage": true}"#).usage_wanted);
+}
+
+#[test]
+fn text_is_counted_and_data_are_not() {
+    let data = "iVBORw0KGgo".to_owned() + &"A".repeat(1000);
+    let body = json!({
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "12345678"},
+            {"role": "user", "content": [
+                {"type": "text", "text": "a\n\"é"},
+                {"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{data}")}},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+                {"type": "input_image", "image_url": "https://x.example"},
+                {"type": "file", "file": {"file_data": format!("data:application/pdf;base64,{data}")}},
+                {"type": "document", "source": {"type": "text", "data": "plain text, and a long one. ".repeat(4)}},
+            ]},
+        ],
+    });
+    let media_type = "image/png".len();
+    let totals = peek(body.to_string().as_bytes()).unwrap().totals;
+    let bytes = 8 + 5 + media_type + "https://x.example".len() + 28 * 4;
+    assert_eq!(totals.bytes, bytes as u64);
+    assert_eq!((totals.messages, totals.images(), totals.files), (2, 3, 1));
+    assert_eq!(with(r#""prompt": [[1, 2], [3]]"#).totals.ids, 3);
+    let slashes = r#""input": [{"image": "data:image\/png;base64,AAAA"}]"#;
+    assert_eq!(with(slashes).totals.images(), 1);
+}
+
+#[test]
+fn nesting_ends_where_serde_json_ends_it() {
+    for depth in [1, 64, 126, 127, 128, 129, 200] {
+        let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let taken = Scanner::new(&nested).value(&mut ()).is_ok();
+        assert_eq!(taken, serde_json::from_str::<Value>(&nested).is_ok(), "{depth}");
+        let members = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let taken = Scanner::new(&members).value(&mut ()).is_ok();
+        assert_eq!(taken, serde_json::from_str::<Value>(&members).is_ok(), "{depth}");
+    }
+}
+
+/// Whether `text` is one value.
+fn scans(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.value(&mut ()).is_ok() && scanner.end().is_ok()
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "[ -~\\n\\t]{0,200}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_serde_json_takes_is_taken_and_nothing_else(
+        value in value(),
+        pretty in any::<bool>(),
+        at in any::<prop::sample::Index>(),
+        put in prop::option::of("[\\x00-\\x7f]|[{}\\[\\]\",:0-9eE.+\\-\\\\utfn]"),
+        cut in 0..3_usize,
+    ) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        prop_assert!(scans(&text));
+        let chars: Vec<char> = text.chars().collect();
+        let at = at.index(chars.len());
+        let mut changed: String = chars[..at].iter().collect();
+        changed.push_str(put.as_deref().unwrap_or_default());
+        changed.extend(&chars[(at + cut).min(chars.len())..]);
+        prop_assert_eq!(scans(&changed), serde_json::from_str::<IgnoredAny>(&changed).is_ok(), "{}", changed);
+    }
+
+    #[test]
+    fn short_runs_of_tokens_are_judged_as_serde_json_does(
+        tokens in prop::collection::vec(
+            prop::sample::select(&["{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u12", "\\", "\"", "1", "-", "0", ".", "e", "+", "true", "nul", " ", "\n", "é", "\u{1}"][..]),
+            0..10,
+        ),
+    ) {
+        let text = tokens.concat();
+        prop_assert_eq!(scans(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = peek(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        prop_assert_eq!(scans(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok());
+    }
+
+    #[test]
+    fn the_same_members_are_found(members in prop::collection::btree_map(any::<String>(), value(), 0..8)) {
+        let text = serde_json::to_string_pretty(&members).unwrap();
+        let mut found = std::collections::BTreeMap::new();
+        Scanner::new(&text).members(|scanner, name, start| {
+            assert!(text[start..].starts_with('"'));
+            let at = scanner.value(&mut ())?;
+            let value: Value = serde_json::from_str(&text[at]).unwrap();
+            assert!(found.insert(name.text().unwrap().into_owned(), value).is_none());
+            Ok::<_, Problem>(())
+        }).unwrap();
+        // Numbers are read twice on the way here.
+        let members: std::collections::BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(found, members);
+    }
+
+    #[test]
+    fn a_string_ends_where_it_does_whatever_its_length(plain in "[ -!#-\\[\\]-~é\u{7f}]{0,300}", special in "[\"\\\\\\x00-\\x1f]") {
+        let text = format!("{plain}{special}rest");
+        prop_assert_eq!(super::scan::plain(text.as_bytes()), plain.len());
+    }
+}

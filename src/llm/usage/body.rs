@@ -1,0 +1,194 @@
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{document::Document, report::Report, stream::Stream};
+
+pin_project! {
+    /// The response body of a [`Meter`](super::Meter): its tokens are counted as it passes.
+    #[derive(Debug)]
+    pub struct MeteredBody<B>
+    where
+        B: Body,
+    {
+        #[pin]
+        inner: B,
+        reading: Option<Box<Reading>>,
+        // What comes after the bytes that are due.
+        then: Option<Result<Frame<Bytes>, B::Error>>,
+    }
+}
+
+/// The part that must act on drop; apart, because the pinned body's own drop is not ours to write.
+#[derive(Debug)]
+pub(super) struct Reading {
+    format: Format,
+    /// Bytes still to come, where the body said how many there are.
+    remaining: Option<u64>,
+    /// Bytes to pass on before anything else.
+    due: VecDeque<Bytes>,
+    /// Sent at the end.
+    report: Option<Report>,
+}
+
+#[derive(Debug)]
+pub(super) enum Format {
+    Json(Document),
+    Events(Stream),
+    /// Encoded, or something else: its tokens are not known.
+    Unread,
+}
+
+impl Format {
+    /// The format of an answer with these headers; `hides` the added usage of a stream.
+    pub(super) fn of(headers: &HeaderMap, hides: bool) -> Self {
+        let encodings = headers.get_all(CONTENT_ENCODING);
+        if encodings.iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Self::Unread;
+        }
+        let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if kind.eq_ignore_ascii_case(b"text/event-stream") {
+            Self::Events(Stream::new(hides))
+        } else if kind.eq_ignore_ascii_case(b"application/json") {
+            Self::Json(Document::default())
+        } else {
+            Self::Unread
+        }
+    }
+}
+
+impl Reading {
+    fn read(&mut self, chunk: Bytes) {
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.saturating_sub(chunk.len() as u64);
+        }
+        match &mut self.format {
+            Format::Events(stream) => return stream.read(chunk, &mut self.due),
+            Format::Json(document) => document.read(&chunk),
+            Format::Unread => {}
+        }
+        self.due.push_back(chunk);
+    }
+
+    /// Whether what has come is passed on.
+    fn all_passed(&self) -> bool {
+        let holds = matches!(&self.format, Format::Events(stream) if stream.holds());
+        self.due.is_empty() && !holds
+    }
+
+    fn end(&mut self, whole: bool) {
+        let Some(report) = self.report.take() else { return };
+        let (tally, over) = match &mut self.format {
+            Format::Json(document) => (Some(document.tally()), false),
+            Format::Events(stream) => {
+                stream.finish(whole, &mut self.due);
+                (Some(stream.tally()), stream.is_over())
+            }
+            Format::Unread => (None, false),
+        };
+        let whole = whole || over;
+        let usage = tally.and_then(|mut tally| {
+            // What was cut off before anything came of it has taken its input all the same.
+            tally.recognized |= !whole;
+            tally.usage(report.input())
+        });
+        report.send(usage, whole);
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.end(self.remaining == Some(0));
+    }
+}
+
+impl<B: Body> MeteredBody<B> {
+    pub(super) fn new(inner: B, format: Format, report: Report) -> Self {
+        let remaining = inner.size_hint().exact();
+        let mut reading = Reading { format, remaining, due: VecDeque::new(), report: Some(report) };
+        if inner.is_end_stream() {
+            reading.end(true);
+        }
+        Self { inner, reading: Some(Box::new(reading)), then: None }
+    }
+
+    pub(super) const fn unmetered(inner: B) -> Self {
+        Self { inner, reading: None, then: None }
+    }
+}
+
+impl<B: Body> Body for MeteredBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut this = self.project();
+        let to_bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+        loop {
+            if let Some(reading) = this.reading {
+                if let Some(due) = reading.due.pop_front() {
+                    return Poll::Ready(Some(Ok(Frame::data(due))));
+                }
+            }
+            if let Some(then) = this.then.take() {
+                return Poll::Ready(Some(then));
+            }
+            let frame = ready!(this.inner.as_mut().poll_frame(cx));
+            let frame = frame.map(|frame| frame.map(|frame| frame.map_data(to_bytes)));
+            let Some(reading) = this.reading else { return Poll::Ready(frame) };
+            match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => {
+                        reading.read(chunk);
+                        // HTTP stacks may never poll again once this holds.
+                        if this.inner.is_end_stream() {
+                            reading.end(true);
+                        }
+                    }
+                    Err(trailers) => {
+                        reading.end(true);
+                        *this.then = Some(Ok(trailers));
+                    }
+                },
+                Some(Err(error)) => {
+                    reading.end(false);
+                    *this.then = Some(Err(error));
+                }
+                None => {
+                    reading.end(true);
+                    if reading.due.is_empty() {
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let all_passed = self.reading.as_ref().is_none_or(|reading| reading.all_passed());
+        self.inner.is_end_stream() && all_passed && self.then.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.reading.as_deref() {
+            Some(Reading { format: Format::Events(stream), .. }) if stream.hides() => {
+                SizeHint::new()
+            }
+            _ => self.inner.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Document {
+    let mut document = Document::default();
+    chunks.into_iter().for_each(|chunk| document.read(chunk));
+    document
+}
+
+fn told(json: &str) -> Option<(u64, u64)> {
+    let usage = read([json.as_bytes()]).tally().usage(None)?;
+    (!usage.estimated).then_some((usage.input, usage.output))
+}
+
+#[test]
+fn only_the_usage_of_the_object_itself_counts() {
+    const USAGE: &str = r#"{"prompt_tokens": 3, "completion_tokens": 2}"#;
+    for json in [
+        format!(r#"{{"usage": {USAGE}}}"#),
+        format!(r#" {{"a": {{"usage": {{"prompt_tokens": 9}}}}, "usage" :{USAGE} , "b": 1}} "#),
+        format!(r#"{{"a": "\"usage\": {{", "b": ["}}", "\\"], "usage":{USAGE}}}"#),
+        format!(
+            r#"{{"usage": {{"x": {{"y": ["}}"]}}, "prompt_tokens": 3,"completion_tokens":2}}}}"#
+        ),
+        format!(r#"{{"usage": null, "usage": {USAGE}}}"#),
+    ] {
+        assert_eq!(told(&json), Some((3, 2)), "{json}");
+    }
+    for json in [
+        format!(r#"{{"a": {{"usage": {USAGE}}}}}"#),
+        format!(r#"[{{"usage": {USAGE}}}]"#),
+        format!(r#"{{"usage_of": {USAGE}, "usagex": {USAGE}, "a": "usage", "b": {USAGE}}}"#),
+        r#"{"usage": {"seconds": 3}}"#.to_owned(),
+        r#"{"usage": {"prompt_tokens": -3, "completion_tokens": 1e99}}"#.to_owned(),
+        r#"{"usage": {"prompt_tokens": 99999999999999999999999}}"#.to_owned(),
+        r#"{"usage": {"prompt_tokens": 3"#.to_owned(),
+    ] {
+        assert_eq!(told(&json), None, "{json}");
+    }
+}
+
+#[test]
+fn an_endless_usage_and_endless_depth_take_no_memory() {
+    let mut document = read([&b"{\"usage\":{\"a\":\""[..]]);
+    for _ in 0..1000 {
+        document.read(&[b'x'; 1024]);
+    }
+    assert!(document.usage.capacity() <= 2 * LONGEST);
+    let mut document = Document::default();
+    for _ in 0..1000 {
+        document.read(&[b'['; 1024]);
+    }
+    assert!(document.tally().usage(None).is_none());
+}
+
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\\",
+        "\"usage\"",
+        "\"usage\":{\"prompt_tokens\":3}",
+        "\"choices\":",
+        "\"content\"",
+        "\"text\"",
+        " ",
+        "1",
+        "null",
+        "\\u00e9",
+    ]);
+    let piece = prop_oneof![
+        8 => known.prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_read_alike_however_it_is_cut(
+        tail in pieces(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+    ) {
+        let json = [b"{", &tail[..]].concat();
+        let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(json.len() + 1)).chain([0, json.len()]).collect();
+        ends.sort_unstable();
+        let whole = read([&json[..]]).tally().usage(Some(1));
+        prop_assert_eq!(whole, read(ends.windows(2).map(|ends| &json[ends[0]..ends[1]])).tally().usage(Some(1)));
+        prop_assert_eq!(whole, read(json.chunks(1)).tally().usage(Some(1)));
+    }
+}

@@ -1,0 +1,123 @@
+use std::{fmt, sync::Arc};
+
+use http::{Extensions, Uri};
+
+use crate::{
+    Deployment, GroupName, Trail,
+    deployment::Usage,
+    llm::Endpoint,
+    trail::{Captured, Carried, Spent},
+};
+
+/// What an answer took, as an [`OnUsage`] gets it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Metered<'a> {
+    /// Who answered; none where no balance picked a deployment.
+    pub deployment: Option<&'a Deployment>,
+    /// The group it was picked from, where the request named one.
+    pub group: Option<&'a GroupName>,
+    /// The name under which the deployment knows the model, where it has one.
+    pub model: Option<&'a str>,
+    /// What the answer answers, by the path of the request.
+    pub endpoint: Option<Endpoint>,
+    /// The tokens; none where the answer could not be read or told nothing.
+    pub usage: Option<Usage>,
+    /// What they cost, in US dollars, where the deployment has a [price](Deployment::price).
+    pub cost: Option<f64>,
+    /// The answer came to its end; not so where it broke, or nobody read it to the end.
+    pub whole: bool,
+}
+
+/// Takes what each answer took: to log it, to bill it. Closures do.
+pub trait OnUsage: Send + Sync {
+    /// Takes it. Called once for each answer, at the end of its body; from a drop too, so it must not panic, and it
+    /// should be quick.
+    fn on_usage(&self, metered: &Metered<'_>);
+}
+
+impl<F> OnUsage for F
+where
+    F: Fn(&Metered<'_>) + Send + Sync,
+{
+    fn on_usage(&self, metered: &Metered<'_>) {
+        self(metered);
+    }
+}
+
+/// Whom the usage of an answer concerns.
+pub(super) struct Report {
+    deployment: Option<Deployment>,
+    group: Option<GroupName>,
+    captured: Option<Captured>,
+    step: Option<(Trail, usize)>,
+    endpoint: Option<Endpoint>,
+    /// Estimated tokens of the input.
+    input: Option<u64>,
+    on_usage: Option<Arc<dyn OnUsage>>,
+}
+
+impl Report {
+    pub(super) fn new(
+        uri: &Uri,
+        extensions: &Extensions,
+        on_usage: Option<Arc<dyn OnUsage>>,
+    ) -> Self {
+        let carried = Carried::of(extensions);
+        let attempt = carried.and_then(|carried| carried.attempt.as_ref());
+        let trail = carried.and_then(|carried| carried.trail.clone());
+        let inspected = carried.and_then(|carried| carried.inspected.as_ref());
+        let demand = carried.and_then(|carried| carried.demand.as_ref());
+        Self {
+            deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            group: carried.and_then(|carried| carried.group.clone()),
+            captured: carried.and_then(|carried| carried.captured.clone()),
+            step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
+            endpoint: inspected
+                .and_then(|inspected| inspected.endpoint)
+                .or_else(|| Endpoint::of_path(uri.path())),
+            input: demand.and_then(|demand| demand.input_tokens),
+            on_usage,
+        }
+    }
+
+    /// The estimated tokens of the input.
+    pub(super) const fn input(&self) -> Option<u64> {
+        self.input
+    }
+
+    /// Tells all whom it concerns.
+    pub(super) fn send(self, usage: Option<Usage>, whole: bool) {
+        // Of an answer of an unknown kind there is nothing to go by.
+        let usage = usage.filter(|usage| !usage.estimated || self.endpoint.is_some());
+        let deployment = self.deployment.as_ref();
+        let cost = usage.and_then(|usage| deployment?.used(&usage));
+        if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
+            trail.spent(*index, Spent { usage, cost });
+        }
+        let Some(on_usage) = &self.on_usage else { return };
+        let model = deployment.and_then(Deployment::get_model);
+        let filled = match (model, &self.captured) {
+            (Some(model), Some(captured)) if model.contains('*') => Some(captured.fill(model)),
+            _ => None,
+        };
+        on_usage.on_usage(&Metered {
+            deployment,
+            group: self.group.as_ref(),
+            model: filled.as_deref().or(model),
+            endpoint: self.endpoint,
+            usage,
+            cost,
+            whole,
+        });
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("deployment", &self.deployment)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

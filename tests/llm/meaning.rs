@@ -1,0 +1,153 @@
+//! What an error body changes, and what it leaves.
+
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use tower_fleet::{
+    deployment::{Cause, Status},
+    fallback::FallbackPlan,
+};
+
+use super::*;
+
+const TOO_LONG: &str = r#"{"error": {"code": "context_length_exceeded", "message": "Too long."}}"#;
+
+/// Under a status that sets nothing aside.
+const UNPAID: &str = r#"{"error": {"code": "billing_hard_limit_reached", "message": "Pay."}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_too_long_goes_to_the_list_for_that_and_not_to_the_general_one() {
+    let [short, other, long] =
+        [json(400, TOO_LONG), good(), good()].map(|answer| Fake::new([answer]));
+    let plan = FallbackPlan::new().group("short", ["other"]).group_on(
+        FailureKind::ContextWindow,
+        "short",
+        ["long"],
+    );
+    let of = |name: &str| [member(&Deployment::new(name))];
+    let fleet = fleet()
+        .group("short", of("short"))
+        .group("other", of("other"))
+        .group("long", of("long"))
+        .fallback(plan)
+        .build()
+        .unwrap()
+        .layer(client(&[("short", &short), ("other", &other), ("long", &long)]));
+    let response = InspectLayer::new().layer(fleet).oneshot(ask("short", false)).await.unwrap();
+    assert_eq!(text(response).await, GOOD);
+    assert_eq!((short.count(), other.count(), long.count()), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_too_long_is_not_retried_and_harms_nobody() {
+    let group = group([json(400, TOO_LONG), good()]);
+    let (result, kinds) = group.ask().await;
+    assert_eq!(text(result.unwrap()).await, TOO_LONG);
+    assert_eq!(kinds, [Some(FailureKind::ContextWindow)]);
+    assert_eq!(group.deployments[0].health().status(), Status::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_quota_sets_the_deployment_aside_at_once_whatever_the_status() {
+    for status in [400, 403, 429, 500] {
+        let group = group([json(status, UNPAID), good()]);
+        let (result, kinds) = group.ask().await;
+        assert_eq!(text(result.unwrap()).await, GOOD);
+        assert_eq!(kinds, [Some(FailureKind::QuotaExhausted), None], "{status}");
+        let Status::Cooling { cause, .. } = group.deployments[0].health().status() else {
+            panic!("it is not cooling after a {status}");
+        };
+        assert_eq!(cause, Cause::Failed(FailureKind::QuotaExhausted));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delay_of_the_head_stays_with_the_kind_of_the_body() {
+    let body = r#"{"type": "error", "error": {"type": "overloaded_error", "message": "Busy."}}"#;
+    let group = group([json(400, body).header("retry-after", "30"), good()]);
+    let (_, kinds) = group.ask().await;
+    assert_eq!(kinds, [Some(FailureKind::Overloaded), None]);
+    let Status::Cooling { until, .. } = group.deployments[0].health().status() else {
+        panic!("it is not cooling");
+    };
+    assert_eq!(until - Instant::now(), secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_caller_has_written_sets_nothing_aside() {
+    let body = r#"{"error": {"message": "Invalid value: 'invalid_api_key insufficient_quota'"}}"#;
+    let group = group([json(400, body)]);
+    let (result, kinds) = group.ask().await;
+    assert_eq!(
+        (result.unwrap().status().as_u16(), kinds),
+        (400, vec![Some(FailureKind::BadRequest)])
+    );
+    assert_eq!(group.deployments[0].health().status(), Status::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_body_reaches_the_caller_byte_for_byte_however_long_it_is() {
+    for size in [0, 1, 1000, 65_535, 65_536, 65_537, 1_000_000] {
+        let body = format!(r#"{{"error": {{"code": "x", "message": "{}"}}}}"#, "y".repeat(size));
+        let (start, end) = body.split_at(body.len() / 3);
+        let answer = json(503, start.to_owned()).data(end.to_owned()).trailer("x-end", "end");
+        let group = group([answer]);
+        let (result, _) = group.ask().await;
+        let response = result.unwrap();
+        assert_eq!(response.status(), 503);
+        let read = response.into_body().collect().await.unwrap();
+        assert_eq!(read.trailers().unwrap()["x-end"], "end");
+        assert!(read.to_bytes() == body, "of {size} bytes");
+        assert_eq!(group.live(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_the_limit_the_status_alone_decides() {
+    let padding = " ".repeat(64 * 1024);
+    let group = group([json(400, padding).data(UNPAID)]);
+    let (result, kinds) = group.ask().await;
+    assert_eq!(kinds, [Some(FailureKind::BadRequest)]);
+    assert!(text(result.unwrap()).await.ends_with(UNPAID));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_body_that_does_not_come_is_not_waited_for() {
+    let group = group([json(429, UNPAID).pausing(secs(60)), good()]);
+    let start = Instant::now();
+    let (result, kinds) = group.ask().await;
+    assert_eq!(text(result.unwrap()).await, GOOD);
+    assert_eq!(kinds, [Some(FailureKind::RateLimited), None]);
+    assert_eq!(start.elapsed(), secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_body_that_breaks_off_leaves_the_status() {
+    let group = group([json(400, "{\"error\": ").broken()]);
+    let (result, kinds) = group.ask().await;
+    let response = result.unwrap();
+    assert_eq!((response.status().as_u16(), kinds), (400, vec![Some(FailureKind::BadRequest)]));
+    assert!(response.into_body().collect().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_judged_whether_or_not_the_request_was_inspected() {
+    let fake = Fake::new([json(400, UNPAID)]);
+    let breaker = tower_fleet::cooldown::CooldownLayer::default();
+    let service = breaker.layer(VerifyLayer::new().layer(fake));
+    for (method, cools) in [("HEAD", false), ("GET", true)] {
+        let request = Request::builder().method(method).body(ReplayBody::empty()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 400);
+        assert_eq!(service.health().status() != Status::Ready, cools, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_classifier_does_not_call_a_failure_is_none_whatever_the_body_says() {
+    let classify = HttpClassify::new().status(http::StatusCode::BAD_REQUEST, None);
+    let layer = VerifyLayer::new().classify(classify);
+    let breaker = tower_fleet::cooldown::CooldownLayer::default();
+    let service = breaker.layer(layer.layer(Fake::new([json(400, UNPAID)])));
+    service.clone().oneshot(Request::new(ReplayBody::empty())).await.unwrap();
+    assert_eq!(service.health().status(), Status::Ready);
+}

@@ -1,0 +1,241 @@
+//! Where counts go, and how an answer's end decides them.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty, Full};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_fleet::{
+    BoxError, Demand, Deployment, GroupName, Trail,
+    balance::{Balance, LeastBusy},
+    body::ReplayBody,
+    deployment::Price,
+    llm::{InspectLayer, Meter, MeterLayer, Metered},
+};
+
+use super::{
+    support::{Answer, Fake},
+    text,
+};
+
+const JSON: &str = r#"{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":10}}"#;
+const DELTA: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"four and four\"}}]}\n\n";
+const USAGE: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":10}}\n\n";
+
+fn json() -> Answer {
+    Answer::status(200).header("content-type", "application/json")
+}
+
+fn events() -> Answer {
+    Answer::status(200).header("content-type", "text/event-stream")
+}
+
+/// What the hook was told, a line for each answer.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    fn layer(&self) -> MeterLayer {
+        let told = self.clone();
+        MeterLayer::new().on_usage(move |metered: &Metered<'_>| {
+            let whole = if metered.whole { "whole" } else { "cut" };
+            told.0.lock().unwrap().push(format!("{}; {whole}", text(metered.usage)));
+        })
+    }
+
+    fn over(&self, answer: Answer) -> Meter<Fake> {
+        self.layer().layer(Fake::new([answer]))
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn request() -> Request<Empty<Bytes>> {
+    let mut request = Request::post("/v1/chat/completions").body(Empty::new()).unwrap();
+    let mut demand = Demand::default();
+    demand.input_tokens = Some(50);
+    demand.set(&mut request);
+    request
+}
+
+async fn send<S, R>(service: S) -> Response<R>
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<R>, Error: Into<BoxError>>,
+{
+    service.oneshot(request()).await.map_err(Into::into).unwrap()
+}
+
+/// Reads so many frames, and drops the rest.
+async fn read<B: Body<Error: Into<BoxError>> + Unpin>(answer: Response<B>, frames: usize) {
+    let mut body = answer.into_body();
+    for _ in 0..frames {
+        let _ = body.frame().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_told_to_deployment_trail_and_hook_once() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&seen);
+    let layer = MeterLayer::new().on_usage(move |metered: &Metered<'_>| {
+        let Metered { deployment, group, model, cost, whole, .. } = metered;
+        let line = (deployment.unwrap().id().to_owned(), group.unwrap().to_string());
+        tell.lock().unwrap().push((line, model.unwrap().to_owned(), cost.unwrap(), *whole));
+    });
+    let eu = Deployment::new("eu").model("gpt-4o").price(Price::new(0.5, 2.0));
+    let client = layer.layer(Fake::new([json().data(JSON)]));
+    let fleet = Balance::new(LeastBusy, [(eu.clone(), client)]);
+    let mut request = request();
+    GroupName::new("chat").set(&mut request);
+    let trail = Trail::start(&mut request);
+
+    let answer = fleet.oneshot(request).await.unwrap();
+    assert_eq!(eu.usage().answers, 0);
+    assert!(trail.attempts()[0].spent().is_none());
+    read(answer, 3).await;
+
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(("eu".into(), "chat".into()), "gpt-4o".into(), 70.0, true)]
+    );
+    let totals = eu.usage();
+    assert_eq!((totals.usage.input, totals.usage.output, totals.answers), (100, 10, 1));
+    let spent = *trail.attempts()[0].spent().unwrap();
+    assert_eq!(
+        (text(Some(spent.usage)), spent.cost),
+        ("input 100, output 10".to_owned(), Some(70.0))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_early_is_estimated_by_its_text() {
+    let told = Told::default();
+    let stream = || events().data(DELTA).data(DELTA);
+    let estimate = "input 50, output 7, estimated";
+
+    read(send(told.over(stream().data(DELTA).data(USAGE))).await, 2).await;
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
+    read(send(told.over(stream().broken())).await, 9).await;
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
+    read(send(told.over(stream())).await, 9).await;
+    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    read(send(told.over(stream().trailer("x", "y"))).await, 9).await;
+    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    read(send(told.over(stream())).await, 0).await;
+    assert_eq!(told.take(), ["input 50, estimated; cut"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_dropped_after_its_last_event_is_whole() {
+    let told = Told::default();
+    let stream = events().data(DELTA).data(USAGE).data("data: [DONE]\n\n").data("\n");
+    read(send(told.over(stream)).await, 3).await;
+    assert_eq!(told.take(), ["input 100, output 10; whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_unknown_and_not_nothing() {
+    let told = Told::default();
+    let eu = Deployment::new("eu");
+    for answer in [
+        json().header("content-encoding", "gzip").data(JSON),
+        Answer::status(200).header("content-type", "audio/mpeg").data(JSON),
+        json().data(r#"{"error": "none of it"}"#),
+        json().data("no JSON"),
+    ] {
+        let client = told.over(answer);
+        read(send(Balance::new(LeastBusy, [(eu.clone(), client)])).await, 9).await;
+        assert_eq!(told.take(), ["unknown; whole"]);
+    }
+    assert_eq!(eu.usage().answers, 0);
+    let plain = json().header("content-encoding", "identity").data(JSON);
+    read(send(told.over(plain)).await, 9).await;
+    assert_eq!(told.take(), ["input 100, output 10; whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_and_other_methods_are_not_counted() {
+    let told = Told::default();
+    read(send(told.over(Answer::status(429).data(JSON))).await, 9).await;
+    let mut get = request();
+    *get.method_mut() = Method::GET;
+    read(told.over(json().data(JSON)).oneshot(get).await.unwrap(), 9).await;
+    drop(told.over(Answer::never()).oneshot(request()));
+    assert_eq!(told.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_known_endpoint_is_counted_but_not_estimated() {
+    let told = Told::default();
+    let to = |path: &str| {
+        let mut request = request();
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    };
+    read(told.over(json().data(JSON)).oneshot(to("/v1/rerank")).await.unwrap(), 9).await;
+    let none = JSON.replace("usage", "other");
+    read(told.over(json().data(none.clone())).oneshot(to("/v1/rerank")).await.unwrap(), 9).await;
+    read(told.over(json().data(none)).oneshot(to("/v1/completions")).await.unwrap(), 9).await;
+    assert_eq!(
+        told.take(),
+        ["input 100, output 10; whole", "unknown; whole", "input 50, estimated; whole"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_errors_and_trailers_pass_as_they_are() {
+    let told = Told::default();
+    let stream = events().data("data: {\"cho").data("").data("ices\":[]}\n\n").trailer("x", "y");
+    let mut body = send(told.over(stream)).await.into_body();
+    for expected in ["data: {\"cho", "", "ices\":[]}\n\n"] {
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+    }
+    assert_eq!(body.frame().await.unwrap().unwrap().into_trailers().unwrap()["x"], "y");
+    assert!(body.frame().await.is_none());
+
+    let mut body = send(told.over(events().data(DELTA).broken())).await.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "the body broke");
+}
+
+/// As an HTTP stack reads: not on where the body says that it is over.
+async fn read_as_a_server(stream: String) -> (bool, String) {
+    let length = stream.len();
+    let client = service_fn(move |_: Request<ReplayBody>| {
+        let answer = Response::builder()
+            .header("content-type", "text/event-stream")
+            .header("content-length", length)
+            .body(Full::<Bytes>::from(stream.clone()));
+        async { answer }
+    });
+    let stack =
+        ServiceBuilder::new().layer(InspectLayer::new()).layer(MeterLayer::new()).service(client);
+    let asks = r#"{"model":"chat","stream":true}"#.to_owned();
+    let request = Request::post("/v1/chat/completions").body(asks).unwrap();
+    let answer = stack.oneshot(request).await.unwrap();
+    let announced = answer.headers().contains_key("content-length")
+        || answer.body().size_hint().exact().is_some();
+    let (mut body, mut read) = (answer.into_body(), Vec::new());
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        read.extend(frame.unwrap().into_data().unwrap());
+    }
+    (announced, String::from_utf8(read).unwrap())
+}
+
+#[tokio::test]
+async fn a_stream_that_hides_something_announces_no_length_and_ends_where_it_says() {
+    let unended = "data: {\"id\":";
+    for (stream, expected) in [
+        (format!("{DELTA}{USAGE}"), DELTA.to_owned()),
+        (USAGE.to_owned(), String::new()),
+        (format!("{DELTA}{unended}"), format!("{DELTA}{unended}")),
+    ] {
+        assert_eq!(read_as_a_server(stream).await, (false, expected));
+    }
+}
