@@ -84,6 +84,11 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigError::Invalid { errors, warnings: self.warnings.clone() });
         }
+        for (one, policy) in
+            self.deployments.iter().filter_map(|one| Some((one, self.router.cooldown_of(one)?)))
+        {
+            builder = builder.cooldown_of(one.id.as_str(), policy);
+        }
         let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =

@@ -3,10 +3,11 @@
 //! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
-//! [`Meter`], below a balance or alone, counts the tokens of the answers.
+//! [`Meter`], below a balance or alone, counts the tokens of the answers; what they cost is in a [`PriceList`].
 //!
 //! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a
-//! successful one is what was asked for.
+//! successful one is what was asked for. Where requests go is up to an [`Upstream`](crate::upstream::Upstream), which has
+//! constructors for the API of each [`Provider`].
 //!
 //! ```
 //! use std::convert::Infallible;

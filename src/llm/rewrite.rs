@@ -105,3 +105,6 @@ fn model_of(carried: &Carried) -> Option<Cow<'_, str>> {
         _ => Cow::Borrowed(model),
     })
 }
+
+#[cfg(test)]
+mod tests;
