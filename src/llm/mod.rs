@@ -36,11 +36,13 @@
 //! # }
 //! ```
 
+mod attempt;
 mod edit;
 mod endpoint;
 mod inspect;
 mod inspected;
 mod meaning;
+mod meter;
 mod peek;
 mod price;
 mod provider;
@@ -48,13 +50,14 @@ mod rewrite;
 mod rewritten;
 mod sse;
 mod tokens;
-mod usage;
 mod verify;
 
+pub use self::attempt::AttemptLayer;
 use self::edit::Edit;
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub use self::inspected::Inspected;
+pub use self::meter::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};
 pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
@@ -63,5 +66,4 @@ pub use self::rewritten::RewrittenBody;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use self::tokens::Tokenizer;
 pub use self::tokens::{Count, Estimate, Prompt, TokenCounter};
-pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::verify::{Verify, VerifyFuture, VerifyLayer};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     balance::{LeastBusy, RoundRobin, WeightedShuffle},
-    config::{RouterSettings, RoutingStrategy},
+    config::{DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy},
     cooldown::CooldownPolicy,
     fallback::FallbackPlan,
     fleet::FleetBuilder,
@@ -39,24 +39,52 @@ impl RouterSettings {
                 builder
             }
         });
+        let builder = match self.stream_timeout {
+            Some(limit) => builder.stream_timeout(limit),
+            None => builder,
+        };
         builder
-            .cooldown(self.cooldown())
+            .cooldown(self.cooldown(
+                self.cooldown_time,
+                self.allowed_fails,
+                &self.allowed_fails_policy,
+            ))
             .retry(self.retry())
             .fallback(self.fallback())
             .timeout(self.timeout.unwrap_or(Self::DEFAULT_TIMEOUT))
     }
 
-    fn cooldown(&self) -> CooldownPolicy {
+    /// The policy of a deployment that says something of it.
+    pub(super) fn cooldown_of(&self, one: &DeploymentConfig) -> Option<CooldownPolicy> {
+        let length = one.cooldown_time;
+        let counts = one.allowed_fails.is_some() || !one.allowed_fails_policy.is_empty();
+        if length.is_none() && !counts {
+            return None;
+        }
+        if length == Some(Duration::ZERO) {
+            return Some(CooldownPolicy::never(HttpClassify::inference()));
+        }
+        let by_kind = if counts { &one.allowed_fails_policy } else { &self.allowed_fails_policy };
+        let allowed_fails = one.allowed_fails.or(self.allowed_fails);
+        Some(self.cooldown(length.or(self.cooldown_time), allowed_fails, by_kind))
+    }
+
+    fn cooldown(
+        &self,
+        length: Option<Duration>,
+        allowed_fails: Option<u32>,
+        by_kind: &FailureCounts,
+    ) -> CooldownPolicy {
         if self.disable_cooldowns {
             return CooldownPolicy::never(HttpClassify::inference());
         }
-        let length = self.cooldown_time.unwrap_or(Self::DEFAULT_COOLDOWN_TIME);
-        let policy = CooldownPolicy::new(HttpClassify::inference()).cooldown_time(length);
-        let policy = match self.allowed_fails {
+        let policy = CooldownPolicy::new(HttpClassify::inference())
+            .cooldown_time(length.unwrap_or(Self::DEFAULT_COOLDOWN_TIME));
+        let policy = match allowed_fails {
             Some(count) => policy.allowed_fails(count),
             None => policy,
         };
-        let by_kind = self.allowed_fails_policy.by_kind.iter();
+        let by_kind = by_kind.by_kind.iter();
         by_kind.fold(policy, |policy, (kind, count)| policy.allowed_fails_of(*kind, *count))
     }
 

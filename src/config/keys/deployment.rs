@@ -53,7 +53,7 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
         honoured(&["timeout"], "the time of one attempt, until its response head"),
         honoured(&["stream_timeout"], "the same, where a stream is asked for"),
         honoured(&["num_retries"], "the retries of a request that fails there"),
-        honoured(&["cooldown_time"], "how long it is set aside; 0 is never"),
+        honoured(&["cooldown_time"], "how long it is set aside where no answer says; 0 is never"),
         honoured(
             &["allowed_fails", "allowed_fails_policy"],
             "as in `model_info`, which goes before",
