@@ -107,25 +107,30 @@ model_list:
   - model_name: hosted
     litellm_params: {{model: groq/llama-3}}
     api_key: hunter2-misplaced
+  - model_name: azure
+    litellm_params: {{model: azure/d, api_base: "{dead}", api_version: "2024-10-21", api_key: hunter2-azure,
+      extra_headers: {{x-token: hunter2-extra}}, azure_ad_token: hunter2-entra, client_secret: hunter2-client}}
+  - model_name: anthropic
+    litellm_params: {{model: anthropic/claude, api_key: os.environ/CLAUDE_KEY}}
 general_settings: {{master_key: hunter2-master, misspelt_key: hunter2-unknown}}
 "#
     );
     Config::from_yaml_with(&text, environment).unwrap()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every variable is set")]
+/// All that is asked for is there, but for the addresses of providers.
 fn environment(name: &str) -> Option<String> {
-    Some(format!("hunter2-{name}"))
+    let address = name.ends_with("_API_BASE") || name.ends_with("_BASE_URL");
+    (!address).then(|| format!("hunter2-{name}"))
 }
 
 #[tokio::test]
 async fn neither_a_configuration_nor_its_fleet_shows_a_key() {
     let config = config("http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1");
     let keys = config.deployments.iter().map(|one| one.api_key.as_ref().unwrap().expose());
-    assert_eq!(
-        keys.collect::<Vec<_>>(),
-        ["hunter2-file", "hunter2-MY_KEY", "hunter2-GROQ_API_KEY"]
-    );
+    let expected = ["file", "MY_KEY", "GROQ_API_KEY", "azure", "CLAUDE_KEY"];
+    assert_eq!(keys.collect::<Vec<_>>(), expected.map(|key| format!("hunter2-{key}")));
+    assert!(config.master_key.is_some() && !config.deployments[3].headers.is_empty());
     search("the configuration", &config);
     assert!(!config.warnings.is_empty());
     for warning in &config.warnings {
@@ -153,6 +158,12 @@ fn an_error_of_a_configuration_shows_no_key() {
         entry("api_base: os.environ/BASE"),
         entry("rpm: os.environ/LIMIT"),
         entry("timeout: os.environ/LIMIT"),
+        entry("extra_headers: {x-token: \"hunter2\\n.\"}"),
+        entry("extra_headers: hunter2"),
+        entry("input_cost_per_token: os.environ/PRICE"),
+        entry("api_key: hunter2-in-a-list") + "\ngeneral_settings: {master_key: \"hunter2\\n.\"}",
+        entry("api_key: a")
+            + "\nenvironment_variables: hunter2\ngeneral_settings: {master_key: [hunter2]}",
     ] {
         let error = Config::from_yaml_with(&text, environment).unwrap_err();
         assert!(matches!(error, ConfigError::Invalid { .. }), "{text}: {error}");

@@ -183,3 +183,20 @@ async fn a_default_header_gives_way_to_the_request_s_own() {
     assert_eq!(headers.get_all("anthropic-version").iter().count(), 1);
     assert_eq!(headers["anthropic-version"], "2031-01-01");
 }
+
+#[cfg(feature = "llm")]
+#[tokio::test]
+async fn a_wildcard_group_reaches_the_azure_deployment_that_was_asked_for() {
+    use tower_fleet::{Deployment, GroupName, fleet::FleetLayer};
+
+    let base = format!("http://{}", server().await);
+    let azure = Upstream::azure(&base, "eu-*", Some("2024-10-21"), None).unwrap();
+    let fleet = FleetLayer::builder().group("azure/*", [(Deployment::new("eu"), azure)]);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let mut request = get("/v1/chat/completions");
+    GroupName::new("azure/gpt-4o/../mini").set(&mut request);
+    let answer = fleet.build().unwrap().layer(client).oneshot(request).await.unwrap();
+    let line = answer.into_body().collect().await.unwrap().to_bytes();
+    let path = "/openai/deployments/eu-gpt-4o%2F..%2Fmini/chat/completions";
+    assert_eq!(line, format!("GET {path}?api-version=2024-10-21"));
+}

@@ -3,19 +3,13 @@
 mod deployment;
 mod router;
 
-use tower_layer::Stack;
-
 use super::{Config, ConfigError, Problem, weights};
 use crate::{
     deployment::Deployment,
     fleet::FleetLayer,
-    llm::{ListedModel, MeterLayer, RewriteModelLayer, VerifyLayer},
+    llm::{AttemptLayer, ListedModel},
     upstream::Upstream,
 };
-
-/// What is laid over each deployment's client: the tokens of its answers are counted, the answers verified, and it is
-/// called with its own name of the model.
-pub type AttemptLayer = Stack<Stack<RewriteModelLayer, VerifyLayer>, MeterLayer>;
 
 /// A fleet from a configuration: each attempt calls the model by the name its deployment knows it under.
 pub type ConfiguredFleet = FleetLayer<AttemptLayer>;
@@ -47,6 +41,15 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`] for an address or a key that cannot be sent.
     pub fn fleet(&self) -> Result<ConfiguredFleet, ConfigError> {
+        self.fleet_with(AttemptLayer::new())
+    }
+
+    /// The [`fleet`](Self::fleet), with `attempt` around each attempt: with a hook for what answers take, say.
+    ///
+    /// # Errors
+    ///
+    /// As [`fleet`](Self::fleet).
+    pub fn fleet_with(&self, attempt: AttemptLayer) -> Result<ConfiguredFleet, ConfigError> {
         let mut errors = Vec::new();
         let unlisted = ListedModel::default();
         let mut builder = FleetLayer::builder();
@@ -86,8 +89,6 @@ impl Config {
         {
             builder = builder.cooldown_of(one.id.as_str(), policy);
         }
-        let attempt = Stack::new(RewriteModelLayer::new(), VerifyLayer::new());
-        let attempt = Stack::new(attempt, MeterLayer::new());
         let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =

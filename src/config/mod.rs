@@ -80,7 +80,7 @@ use std::{fs, path::Path, sync::Arc};
 pub use self::{
     counts::FailureCounts,
     deployment::DeploymentConfig,
-    fleet::{AttemptLayer, ConfiguredFleet},
+    fleet::ConfiguredFleet,
     prices::Prices,
     problem::{ConfigError, Problem},
     router::{Alias, Fallback, RouterSettings, RoutingStrategy},

@@ -46,6 +46,7 @@ struct Inner {
     stream_timeout: Option<Duration>,
     retries: Option<u32>,
     model: Option<Arc<str>>,
+    stream_usage: Option<bool>,
     serves: Serves,
     price: Option<Arc<Price>>,
     vitals: Arc<Vitals>,
@@ -83,6 +84,7 @@ impl Deployment {
             stream_timeout: None,
             retries: None,
             model: None,
+            stream_usage: None,
             serves: Serves::default(),
             price: None,
             vitals: Arc::default(),
@@ -165,6 +167,14 @@ impl Deployment {
     #[must_use]
     pub fn images(mut self, takes: bool) -> Self {
         Arc::make_mut(&mut self.0).serves.images = Some(takes);
+        self
+    }
+
+    /// Whether to ask it for the usage of each stream, which not every server knows (`stream_options.include_usage`).
+    /// Unset by default: as `llm::RewriteModelLayer` says.
+    #[must_use]
+    pub fn stream_usage(mut self, ask: bool) -> Self {
+        Arc::make_mut(&mut self.0).stream_usage = Some(ask);
         self
     }
 
@@ -254,6 +264,12 @@ impl Deployment {
     #[must_use]
     pub fn get_images(&self) -> Option<bool> {
         self.0.serves.images
+    }
+
+    /// Whether to ask it for the [usage of streams](Self::stream_usage).
+    #[must_use]
+    pub fn get_stream_usage(&self) -> Option<bool> {
+        self.0.stream_usage
     }
 
     /// What its tokens [cost](Self::price).

@@ -39,8 +39,10 @@
 //! cycle ends, and [`max_fallbacks`](FallbackPlan::max_fallbacks) bounds how many are tried, whatever the lists nest. When
 //! all fail, the caller sees the answer of the group it asked for; the [`Trail`](crate::Trail) has the others.
 //!
-//! While there is somewhere else to go, the layers below know it: a retry does not ask the same deployment again, and a
-//! balance refuses rather than ask one that is set aside.
+//! While there is somewhere else to go, the layers below know it, by kind of failure: a retry does not ask the same
+//! deployment again, and a balance refuses rather than ask one that is set aside. A request that the pick already finds
+//! too long for its group goes to the list for [`ContextWindow`](crate::outcome::FailureKind::ContextWindow) with nothing
+//! sent.
 //!
 //! The request body must be replayable, as for a [retry](crate::retry); both record it once, together.
 

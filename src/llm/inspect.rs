@@ -226,18 +226,21 @@ impl<S> Reading<S> {
         let asked = Asked::take(&mut head.headers)?;
         let endpoint = Endpoint::of_path(head.uri.path());
         let carried = Carried::entry(&mut head.extensions);
-        let counted = match &carried.demand {
-            Some(_) => None,
-            None => {
-                let prompt = Prompt::new(body.clone(), peeked.model.clone(), peeked.totals);
-                Some(layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt)))
-            }
-        };
+        let counted = carried.demand.is_none().then(|| {
+            let prompt = Prompt::new(body.clone(), peeked.model.clone(), peeked.totals);
+            layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt))
+        });
         let demand = demand_of(&peeked, &asked, endpoint);
-        if let Some(groups) = peeked.fallbacks {
+        let fallbacks = if peeked.disable_fallbacks { Some(Vec::new()) } else { peeked.fallbacks };
+        if let Some(groups) = fallbacks {
             carried.fallbacks.get_or_insert_with(|| Fallbacks::new(groups));
         }
-        let overrides = overrides_of(peeked.overrides, asked.overrides);
+        let (said, headers) = (peeked.overrides, asked.overrides);
+        let overrides = Overrides {
+            retries: headers.retries.or(said.retries),
+            timeout: headers.timeout.or(said.timeout),
+            stream_timeout: headers.stream_timeout.or(said.stream_timeout),
+        };
         if overrides != Overrides::default() {
             carried.overrides.get_or_insert_with(|| Arc::new(overrides));
         }
@@ -287,14 +290,6 @@ fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Dema
         affinity: asked.session.clone(),
         priority: asked.priority.or(peeked.priority),
         ..Demand::default()
-    }
-}
-
-fn overrides_of(body: Overrides, headers: Overrides) -> Overrides {
-    Overrides {
-        retries: headers.retries.or(body.retries),
-        timeout: headers.timeout.or(body.timeout),
-        stream_timeout: headers.stream_timeout.or(body.stream_timeout),
     }
 }
 

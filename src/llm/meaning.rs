@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use crate::outcome::{
     Classify,
-    FailureKind::{self, *},
+    FailureKind::{
+        self, BadRequest, ContentPolicy, ContextWindow, NotFound, Overloaded, QuotaExhausted,
+        RateLimited, Server, Timeout, Unauthorized,
+    },
 };
 
 /// The kind of failure that `body` tells of; none where it says no more than the status does. Without a status it is an

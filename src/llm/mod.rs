@@ -3,10 +3,11 @@
 //! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
 //! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
 //! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
-//! [`Meter`], below a balance or alone, counts the tokens of the answers.
+//! [`Meter`], below a balance or alone, counts the tokens of the answers; what they cost is in a [`PriceList`].
 //!
 //! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a
-//! successful one is what was asked for.
+//! successful one is what was asked for. Where requests go is up to an [`Upstream`](crate::upstream::Upstream), which has
+//! constructors for the API of each [`Provider`].
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -35,11 +36,13 @@
 //! # }
 //! ```
 
+mod attempt;
 mod edit;
 mod endpoint;
 mod inspect;
 mod inspected;
 mod meaning;
+mod meter;
 mod peek;
 mod price;
 mod provider;
@@ -47,13 +50,14 @@ mod rewrite;
 mod rewritten;
 mod sse;
 mod tokens;
-mod usage;
 mod verify;
 
+pub use self::attempt::AttemptLayer;
 use self::edit::Edit;
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub use self::inspected::Inspected;
+pub use self::meter::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};
 pub use self::provider::Provider;
 pub use self::rewrite::{RewriteModel, RewriteModelLayer};
@@ -62,5 +66,4 @@ pub use self::rewritten::RewrittenBody;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use self::tokens::Tokenizer;
 pub use self::tokens::{Count, Estimate, Prompt, TokenCounter};
-pub use self::usage::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::verify::{Verify, VerifyFuture, VerifyLayer};

@@ -41,6 +41,7 @@ pub(super) struct Peeked {
     /// Of its `metadata`.
     pub(super) metadata_tags: Vec<Arc<str>>,
     pub(super) fallbacks: Option<Vec<GroupName>>,
+    pub(super) disable_fallbacks: bool,
     pub(super) overrides: Overrides,
     pub(super) totals: Totals,
 }
@@ -79,8 +80,8 @@ impl Problem {
             Self::NoModel => return InspectError::NoModel,
         };
         let before = text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().len() + 1;
         let reason = format!("expected {expected} at line {line} column {column}");
         InspectError::NotJson { reason }
     }
@@ -88,26 +89,16 @@ impl Problem {
 
 fn read(text: &str) -> Result<Peeked, Problem> {
     let mut reader = Reader { text, peeked: Peeked::default(), output: [None; 3] };
-    let mut disable_fallbacks = false;
     let mut seen = Seen::default();
     let mut cuts = Cuts::default();
     let mut scanner = Scanner::new(text);
     scanner.members(|scanner, name, start| {
-        let member = Member::of(name);
-        if let Some(member) = member {
-            seen.once(member)?;
-        }
         // What is cut out of the member, should the rest of it stay.
         let mut inner = Vec::new();
-        let keep = match member {
-            Some(Member::DisableFallbacks) => {
-                disable_fallbacks = reader.flag(scanner, Member::DisableFallbacks)?;
-                false
-            }
-            Some(Member::Metadata) => reader.metadata(scanner, &mut inner)?,
+        let keep = match Member::of(name) {
             Some(member) => {
-                reader.member(scanner, member)?;
-                !member.is_ours()
+                seen.once(member)?;
+                reader.member(scanner, member, &mut inner)?
             }
             None => {
                 scanner.value(&mut ())?;
@@ -127,9 +118,6 @@ fn read(text: &str) -> Result<Peeked, Problem> {
         let end = peeked.model_at.end;
         peeked.want_usage = Edit::new(end..end, r#","stream_options":{"include_usage":true}"#);
     }
-    if disable_fallbacks {
-        peeked.fallbacks = Some(Vec::new());
-    }
     peeked.output_tokens = output.into_iter().flatten().next();
     peeked.cuts = cuts.finish();
     Ok(peeked)
@@ -143,48 +131,47 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the value of `member`.
-    fn member(&mut self, scanner: &mut Scanner<'a>, member: Member) -> Result<(), Problem> {
+    /// Reads the value of `member`. Returns whether the member stays in the body, without what is `cut` out of it.
+    fn member(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        member: Member,
+        cut: &mut Vec<Edit>,
+    ) -> Result<bool, Problem> {
+        let name = member.name();
         match member {
             Member::Model => self.model(scanner)?,
-            Member::Stream => self.peeked.stream = self.flag(scanner, member)?,
+            Member::Stream => self.peeked.stream = self.flag(scanner, name)?,
             Member::StreamOptions => self.stream_options(scanner)?,
-            Member::MaxCompletionTokens => self.output[0] = self.limit(scanner, member)?,
-            Member::MaxOutputTokens => self.output[1] = self.limit(scanner, member)?,
-            Member::MaxTokens => self.output[2] = self.limit(scanner, member)?,
+            Member::MaxCompletionTokens => self.output[0] = self.limit(scanner, name)?,
+            Member::MaxOutputTokens => self.output[1] = self.limit(scanner, name)?,
+            Member::MaxTokens => self.output[2] = self.limit(scanner, name)?,
             Member::User => {
-                let user = self.typed(scanner, member.name(), STRING)?;
+                let user = self.typed(scanner, name, STRING)?;
                 self.peeked.user = user.or(self.peeked.user.take());
             }
+            Member::Metadata => return self.metadata(scanner, cut),
             Member::Tags => {
-                let tags: Option<Vec<String>> = self.typed(scanner, member.name(), STRINGS)?;
-                self.peeked.tags = tags.map(shared);
+                self.peeked.tags = self.typed(scanner, name, STRINGS)?.map(shared);
             }
             Member::Fallbacks => self.fallbacks(scanner)?,
+            Member::DisableFallbacks => {
+                self.peeked.disable_fallbacks = self.flag(scanner, name)?;
+            }
             Member::NumRetries => {
-                self.peeked.overrides.retries = self.typed(scanner, member.name(), WHOLE)?;
+                self.peeked.overrides.retries = self.typed(scanner, name, WHOLE)?;
             }
-            Member::Timeout => self.peeked.overrides.timeout = self.duration(scanner, member)?,
+            Member::Timeout => self.peeked.overrides.timeout = self.duration(scanner, name)?,
             Member::StreamTimeout => {
-                self.peeked.overrides.stream_timeout = self.duration(scanner, member)?;
+                self.peeked.overrides.stream_timeout = self.duration(scanner, name)?;
             }
-            Member::Priority => {
-                self.peeked.priority = self.typed(scanner, member.name(), WHOLE)?;
-            }
-            Member::Messages | Member::Input | Member::Prompt | Member::System => {
+            Member::Priority => self.peeked.priority = self.typed(scanner, name, WHOLE)?,
+            member if member.is_prompt() => {
                 scanner.value(&mut self.peeked.totals)?;
             }
-            Member::Instructions | Member::Suffix => {
-                scanner.value(&mut self.peeked.totals)?;
-            }
-            Member::Tools | Member::Functions => {
-                self.peeked.totals.bytes += scanner.value(&mut ())?.len() as u64;
-            }
-            Member::Metadata | Member::DisableFallbacks => {
-                scanner.value(&mut ())?;
-            }
+            _ => self.peeked.totals.bytes += scanner.value(&mut ())?.len() as u64,
         }
-        Ok(())
+        Ok(!member.is_ours())
     }
 
     /// The text of the value.
@@ -204,24 +191,19 @@ impl<'a> Reader<'a> {
         serde_json::from_str(raw).map_err(|_| Problem::member(name, expected))
     }
 
-    fn flag(&self, scanner: &mut Scanner<'a>, member: Member) -> Result<bool, Problem> {
-        Ok(self.typed(scanner, member.name(), BOOLEAN)?.unwrap_or(false))
+    fn flag(&self, scanner: &mut Scanner<'a>, name: &str) -> Result<bool, Problem> {
+        Ok(self.typed(scanner, name, BOOLEAN)?.unwrap_or(false))
     }
 
     /// Some clients and servers write a negative number where there is no limit.
-    fn limit(&self, scanner: &mut Scanner<'a>, member: Member) -> Result<Option<u64>, Problem> {
-        let limit: Option<i64> = self.typed(scanner, member.name(), WHOLE)?;
+    fn limit(&self, scanner: &mut Scanner<'a>, name: &str) -> Result<Option<u64>, Problem> {
+        let limit: Option<i64> = self.typed(scanner, name, WHOLE)?;
         Ok(limit.and_then(|limit| limit.try_into().ok()))
     }
 
-    fn duration(
-        &self,
-        scanner: &mut Scanner<'a>,
-        member: Member,
-    ) -> Result<Option<Duration>, Problem> {
-        let seconds: Option<f64> = self.typed(scanner, member.name(), SECONDS)?;
-        let duration =
-            |seconds| duration(seconds).ok_or_else(|| Problem::member(member.name(), SECONDS));
+    fn duration(&self, scanner: &mut Scanner<'a>, name: &str) -> Result<Option<Duration>, Problem> {
+        let seconds: Option<f64> = self.typed(scanner, name, SECONDS)?;
+        let duration = |seconds| duration(seconds).ok_or_else(|| Problem::member(name, SECONDS));
         seconds.map(duration).transpose()
     }
 
@@ -240,7 +222,7 @@ impl<'a> Reader<'a> {
                 self.peeked.want_usage = Edit::new(at, r#"{"include_usage":true}"#);
                 return Ok(());
             }
-            _ => return self.wrong_type(scanner, Member::StreamOptions.name(), OBJECT),
+            _ => return wrong_type(scanner, Member::StreamOptions, OBJECT),
         }
         let inside = scanner.at() + 1;
         let (mut empty, mut asked) = (true, None);
@@ -321,7 +303,7 @@ impl<'a> Reader<'a> {
         match scanner.peek() {
             Some(b'[') => {}
             Some(b'n') => return scanner.value(&mut ()).map(drop).map_err(Problem::from),
-            _ => return self.wrong_type(scanner, Member::Fallbacks.name(), EXPECTED),
+            _ => return wrong_type(scanner, Member::Fallbacks, EXPECTED),
         }
         let mut groups = Vec::new();
         scanner.elements(|scanner| {
@@ -355,17 +337,16 @@ impl<'a> Reader<'a> {
         self.peeked.fallbacks = Some(groups);
         Ok(())
     }
+}
 
-    /// Text that is no JSON is told from a value that is another.
-    fn wrong_type(
-        &self,
-        scanner: &mut Scanner<'a>,
-        name: &'static str,
-        expected: &'static str,
-    ) -> Result<(), Problem> {
-        scanner.value(&mut ())?;
-        Err(Problem::member(name, expected))
-    }
+/// Refuses a value, unless it is not even JSON.
+fn wrong_type(
+    scanner: &mut Scanner<'_>,
+    member: Member,
+    expected: &'static str,
+) -> Result<(), Problem> {
+    scanner.value(&mut ())?;
+    Err(Problem::member(member.name(), expected))
 }
 
 const BOOLEAN: &str = "expected true or false";

@@ -4,13 +4,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, header::CONTENT_LENGTH};
+use http::{
+    Request,
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH},
+};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::RewrittenBody;
-use crate::trail::Carried;
+use crate::{Deployment, trail::Carried};
 
 /// Applies [`RewriteModel`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,8 +28,8 @@ impl RewriteModelLayer {
         Self { include_usage: false }
     }
 
-    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where the caller does not. Off by
-    /// default, because not every server knows the option.
+    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where neither the caller does nor
+    /// the [deployment](crate::Deployment::stream_usage) says. Off by default, because not every server knows the option.
     ///
     /// That goes for chat completions and completions; other endpoints give the usage unasked. The caller then gets an
     /// event it did not ask for, unless a layer above takes it out, see
@@ -51,8 +54,9 @@ impl<S> Layer<S> for RewriteModelLayer {
 /// It calls the model by the name the deployment knows it under; a wildcard in that name stands for what the group's
 /// [wildcards](crate::Captured) stood for. A deployment without a [model](crate::Deployment::model) gets the name that
 /// the caller gave. What a body says to a router and not to a deployment is taken out, see
-/// [`Inspect`](super::Inspect). All else goes on byte for byte, as slices of the memory it is in. A request that was not
-/// inspected is not changed.
+/// [`Inspect`](super::Inspect). All else goes on byte for byte, as slices of the memory it is in. Its `Accept-Encoding` is
+/// dropped, as the layers above could not read an answer that is compressed. A request that was not inspected is not
+/// changed.
 #[derive(Clone, Debug)]
 pub struct RewriteModel<S> {
     inner: S,
@@ -76,8 +80,14 @@ where
         let edits = Carried::of(request.extensions()).and_then(|carried| {
             let name = model_of(carried).map(|name| serde_json::Value::from(name).to_string());
             let inspected = carried.inspected.as_ref()?;
-            Some(inspected.edits(name.map(Bytes::from), self.include_usage))
+            let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
+            let own = deployment.and_then(Deployment::get_stream_usage);
+            Some(inspected.edits(name.map(Bytes::from), own.unwrap_or(self.include_usage)))
         });
+        if edits.is_some() {
+            // The layers above could not read an answer that is compressed.
+            request.headers_mut().remove(ACCEPT_ENCODING);
+        }
         let edits = edits.unwrap_or_default();
         if !edits.is_empty() {
             // The client sets the length anew, by the body's size hint.
@@ -95,3 +105,6 @@ fn model_of(carried: &Carried) -> Option<Cow<'_, str>> {
         _ => Cow::Borrowed(model),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,6 @@ impl TokenCounter for Estimate {
         Count::Now(prompt.text_len().div_ceil(BYTES_IN_A_TOKEN) + prompt.tokens_beside_text())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use http::Uri;
+    use proptest::prelude::*;
 
     use crate::{trail::Captured, upstream::Upstream};
 
@@ -175,6 +176,40 @@ mod tests {
             ("/chat", "/openai/deployments/x/chat"),
         ] {
             assert_eq!(target(&upstream, asked), format!("https://a.example{sent}"), "{asked}");
+        }
+    }
+
+    proptest! {
+        /// A URL that could not be made would be the request's own, below another path and with our key.
+        #[test]
+        fn whatever_is_asked_for_goes_under_the_base(
+            path in "(/v1)?(/[a-z.%*{}\"~-]{0,5}){0,4}",
+            query in proptest::option::of("[a-z=&?/%_]{0,12}"),
+            captured in proptest::option::of(any::<String>()),
+            base in "(/[a-z*.]{1,4}){0,3}",
+            hide in any::<bool>(),
+            pairs in proptest::collection::vec((any::<String>(), any::<String>()), 0..2),
+        ) {
+            let asked = match &query {
+                Some(query) => format!("{path}?{query}"),
+                None => path,
+            };
+            let Ok(asked) = format!("http://other.example{asked}").parse::<Uri>() else {
+                return Ok(());
+            };
+            let mut upstream = Upstream::new(&format!("https://a.example/base{base}")).unwrap();
+            upstream = upstream.strip_prefix("/v1").hide_client(hide);
+            for (name, value) in &pairs {
+                upstream = upstream.query(name, value);
+            }
+            let captured = captured.map(|text| Captured::new([text.into()]));
+            let target = upstream.0.target(asked, captured.as_ref());
+            prop_assert_eq!(target.authority().unwrap(), "a.example");
+            prop_assert!(target.path().starts_with("/base"), "{}", target);
+            let segments = |path: &str| path.matches('/').count();
+            prop_assert!(segments(target.path()) >= segments(&base) + 1, "{}", target);
+            let given = target.query().unwrap_or_default().split('&').filter(|it| it.contains('='));
+            prop_assert!(given.count() >= upstream.0.query.len(), "{}", target);
         }
     }
 }

@@ -1,6 +1,7 @@
 """The gateway as a process, over deployments that a test makes."""
 
 import json
+import logging
 import os
 import subprocess
 import tempfile
@@ -8,6 +9,9 @@ import unittest
 import urllib.request
 
 from upstream import Upstream
+
+# Asynchronous tests run in debug mode, which tells of every step that takes long.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 ADDRESS = "tower-fleet-gateway listens on "
 

@@ -95,6 +95,17 @@ class Answers(OpenAiTest):
             self.assertEqual(answer.usage.prompt_tokens, 3)
         self.assertEqual([one.json.get("encoding_format") for one in self.one.received], ["base64", "float"])
 
+    def test_a_response_has_its_text_and_usage_whole_and_streamed(self):
+        client = self.alone()
+        answer = client.responses.create(model="chat", input="Hello")
+        self.assertEqual((answer.output_text, answer.status), (wire.TEXT, "completed"))
+        usage = answer.usage
+        self.assertEqual((usage.input_tokens, usage.output_tokens, usage.total_tokens), (9, 5, 14))
+        events = list(client.responses.create(model="chat", input="Hello", stream=True))
+        deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+        self.assertEqual(deltas, wire.WORDS)
+        self.assertEqual((events[-1].type, events[-1].response.output_text), ("response.completed", wire.TEXT))
+
     def test_the_models_are_the_groups(self):
         groups = {"chat": [self.one.deployment("a"), self.one.deployment("b")], "org/big": [self.one.deployment("c")]}
         client = self.client(self.gateway(groups))

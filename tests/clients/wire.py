@@ -138,7 +138,7 @@ def response_events(request):
         {"type": "response.output_item.done", "output_index": 0, "item": done["output"][0]},
         {"type": "response.completed", "response": done},
     ]
-    return [_named({**event, "sequence_number": number}) for number, event in enumerate(events)]
+    return [named({**event, "sequence_number": number}) for number, event in enumerate(events)]
 
 
 def openai_error(message, type="invalid_request_error", param=None, code=None):
@@ -170,7 +170,7 @@ def message_events(request):
         },
         {"type": "message_stop"},
     ]
-    return [_named(event) for event in events]
+    return [named(event) for event in events]
 
 
 def _message(request, usage):
@@ -194,5 +194,5 @@ def _data(event):
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
-def _named(event):
+def named(event):
     return f"event: {event['type']}\n{_data(event)}"

@@ -28,9 +28,10 @@ use tower::{Layer, ServiceExt};
 use tower_fleet::{
     Deployment, Error, Trail,
     body::ReplayBody,
-    config::{AttemptLayer, ConfiguredFleet},
+    config::ConfiguredFleet,
     deployment::Status,
     fleet::{Group, Stack},
+    llm::AttemptLayer,
     llm::{Inspect, InspectLayer, RewrittenBody},
 };
 

@@ -272,3 +272,16 @@ async fn of_an_endpoint_that_is_not_known_only_a_web_page_is_malformed() {
         assert_eq!(result.is_ok(), passes);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_inside_a_success_that_does_not_come_whole_is_the_servers() {
+    let event = stream().data("event: error\n");
+    let object = json(200, "{\"error\": {\"code\":");
+    for (answer, streamed) in [(event, true), (object, false)] {
+        let group = group([answer.data("data: x").pausing(secs(60))]);
+        let start = Instant::now();
+        let (result, kinds) = group.send(ask("chat", streamed)).await;
+        assert_eq!(kinds[0], Some(FailureKind::Server));
+        assert!(result.is_ok() && start.elapsed() < secs(3 * 63));
+    }
+}

@@ -104,31 +104,29 @@ fn long() -> Request<Full<Bytes>> {
     let mut request = get();
     let mut demand = Demand::default();
     demand.input_tokens = Some(1000);
+    demand.endpoint = Some("/chat/completions".into());
     demand.set(&mut request);
     request
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_too_long_for_all_is_handed_on_at_once_and_no_attempt() {
-    let policy =
-        eager().retries_of(FailureKind::ContextWindow, 3).retries_of(FailureKind::Refused, 3);
+async fn what_no_deployment_can_take_is_handed_on_at_once_and_is_no_attempt() {
+    let start = tokio::time::Instant::now();
+    let policy = eager()
+        .backoff(every(Duration::from_secs(1)))
+        .retries_of(FailureKind::ContextWindow, 3)
+        .retries_of(FailureKind::Refused, 3);
     for (deployment, reason) in [
         (Deployment::new("one").max_input_tokens(999), RefusedReason::ContextWindow),
         (Deployment::new("one").endpoints(["/embeddings"]), RefusedReason::Unsupported),
     ] {
         let mut request = long();
-        let mut demand = Demand::of(&request).unwrap().clone();
-        demand.endpoint = Some("/embeddings".into());
-        if reason == RefusedReason::Unsupported {
-            demand.endpoint = Some("/chat/completions".into());
-        }
-        demand.set(&mut request);
         let trail = Trail::start(&mut request);
         let fake: Fake = Fake::new([Answer::status(200)]);
         let balance = Balance::new(LeastBusy, [(deployment, fake.clone())]);
         let error = send(policy.clone(), balance, request).await.unwrap_err();
         assert_eq!(error.as_refused().unwrap().reason(), reason);
-        assert_eq!((fake.count(), trail.attempt_count()), (0, 0));
+        assert_eq!((fake.count(), trail.attempt_count(), start.elapsed()), (0, 0, Duration::ZERO));
     }
 }
 

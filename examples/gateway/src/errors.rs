@@ -223,6 +223,8 @@ pub(crate) fn retry_after(headers: &mut HeaderMap, wait: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -233,6 +235,43 @@ mod tests {
         for path in ["/", "/v1", "/v1/chat/completions", "/v1/messagesome", "/v1/models/messages"] {
             assert!(matches!(Shape::at(path), Shape::OpenAi), "{path}");
         }
+    }
+
+    async fn answer(error: &Error, path: &str) -> (u16, Value) {
+        let response = ApiError::from(error).answer_to(path);
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_no_deployment_can_do_is_the_requests_own_mistake() {
+        for (reason, param, code) in [
+            (RefusedReason::ContextWindow, Value::Null, "context_length_exceeded"),
+            (RefusedReason::Unsupported, "model".into(), "unsupported_by_model"),
+        ] {
+            let error = Error::from(Refused::new(reason).in_group(Some("m".into())));
+            let message = error.to_string();
+            let kind = "invalid_request_error";
+            let (status, body) = answer(&error, "/v1/chat/completions").await;
+            let expected =
+                json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
+            assert_eq!((status, body), (400, expected));
+            let (status, body) = answer(&error, "/v1/messages").await;
+            let expected = json!({"type": "error", "error": {"type": kind, "message": message}});
+            assert_eq!((status, body), (400, expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_malformed_answer_only_the_log_says_more() {
+        let error = Error::from(tower_fleet::error::Malformed::new("text/html from 10.0.0.1"));
+        let (status, body) = answer(&error, "/v1/chat/completions").await;
+        assert_eq!((status, &body["error"]["code"]), (502, &"malformed_response".into()));
+        assert!(!body.to_string().contains("10.0.0.1"), "{body}");
+        let (status, body) = answer(&error, "/v1/messages").await;
+        assert_eq!((status, &body["error"]["type"]), (502, &"api_error".into()));
+        assert!(!body.to_string().contains("10.0.0.1"), "{body}");
     }
 
     #[test]

@@ -40,6 +40,18 @@ impl<'a> Greeting<'a> {
         let _ = writeln!(io::stdout(), "{self}");
     }
 
+    /// What is dangerous about a server that stands so open.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let address = self.address;
+        (!self.simulated && !self.locked && !address.ip().is_loopback()).then(|| {
+            format!(
+                "there is no `general_settings.master_key`, and {address} is not a loopback address: whoever \
+                 reaches it can use every key of the configuration"
+            )
+        })
+    }
+
     fn write_groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = "";
         for one in &self.config.deployments {
@@ -101,5 +113,28 @@ impl fmt::Display for Greeting<'_> {
             ask("-i", "messages", "claude", r#""max_tokens": 64, "#, "Hello"),
             ask("-i", "chat/completions", "brief", "", LONG),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(address: &str, locked: bool) -> Option<String> {
+        let yaml =
+            "model_list: [{model_name: m, litellm_params: {model: a/b, api_base: 'http://c/v1'}}]";
+        let config = Config::from_yaml_with(yaml, |_| None).unwrap();
+        Greeting::new(address.parse().unwrap(), &config, false, locked).warning()
+    }
+
+    #[test]
+    fn a_server_that_strangers_reach_warns_without_a_key() {
+        for address in ["0.0.0.0:4000", "10.0.0.1:4000", "[::]:4000"] {
+            assert!(warning(address, false).is_some_and(|warning| warning.contains(address)));
+            assert_eq!(warning(address, true), None);
+        }
+        for address in ["127.0.0.1:4000", "[::1]:4000"] {
+            assert_eq!(warning(address, false), None);
+        }
     }
 }

@@ -49,13 +49,11 @@ async fn run(args: Args) -> Result<Ending, BoxError> {
     let listener = listen(&args.host, args.port).await?;
     let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
-    if args.config.is_some() && !gateway.is_locked() && !address.ip().is_loopback() {
-        eprintln!(
-            "warning: there is no `general_settings.master_key`, and {address} is no loopback address: \
-             whoever reaches it can use every key of the configuration"
-        );
+    let greeting = Greeting::new(address, &config, args.config.is_none(), gateway.is_locked());
+    if let Some(warning) = greeting.warning() {
+        eprintln!("warning: {warning}");
     }
-    Greeting::new(address, &config, args.config.is_none(), gateway.is_locked()).print();
+    greeting.print();
 
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {

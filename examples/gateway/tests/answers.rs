@@ -50,6 +50,45 @@ async fn an_unknown_route_and_a_wrong_method_have_the_same_shape() {
 }
 
 #[tokio::test]
+async fn errors_on_messages_have_anthropics_shape() {
+    let cooling = Upstream::fixed(503, &[("retry-after", "200")], "").await;
+    let hanging = Upstream::start(|_| std::future::pending()).await;
+    let base = nowhere().await;
+    let entries = [
+        entry("m", "a", &base, ""),
+        entry("cool", "b", &cooling.base, ""),
+        entry("cool", "c", &cooling.base, ""),
+        entry("slow", "d", &hanging.base, ", timeout: 0.05"),
+    ];
+    let url = gateway(&entries, "router_settings: {num_retries: 0}").await;
+    let ask = async |path: &str, body: &str| send(post(&url, path, body)).await;
+    let kind = |answer: &Answer, status| anthropic_error(answer, status)[0].clone();
+    for prefix in ["", "/v1"] {
+        let messages = format!("{prefix}/messages");
+        let unreachable = ask(&messages, r#"{"model": "m"}"#).await;
+        assert_eq!(kind(&unreachable, 502), "api_error");
+        assert_eq!(unreachable.fleet()[0], Some("a"));
+        let unknown = ask(&messages, r#"{"model": "other"}"#).await;
+        assert_eq!(kind(&unknown, 404), "not_found_error");
+        assert_eq!(kind(&ask(&messages, "{}").await, 400), "invalid_request_error");
+        assert_eq!(
+            kind(&ask(&messages, &"x".repeat((32 << 20) + 1)).await, 413),
+            "request_too_large"
+        );
+        assert_eq!(kind(&ask(&format!("{messages}/batches"), "{}").await, 404), "not_found_error");
+        let got = get(format!("{url}{messages}")).await;
+        assert_eq!(kind(&got, 405), "invalid_request_error");
+    }
+    assert_eq!(kind(&ask("/v1/messages", r#"{"model": "slow"}"#).await, 504), "timeout_error");
+    for _ in 0..2 {
+        ask("/v1/messages", r#"{"model": "cool"}"#).await;
+    }
+    let refused = ask("/v1/messages", r#"{"model": "cool"}"#).await;
+    assert_eq!(kind(&refused, 503), "overloaded_error");
+    assert!(refused.header("retry-after").is_some());
+}
+
+#[tokio::test]
 async fn a_deployment_that_cannot_be_reached_is_a_502_without_its_address() {
     let nowhere = nowhere().await;
     let url = gateway(&[entry("m", "a", &nowhere, "")], "router_settings: {num_retries: 1}").await;

@@ -83,6 +83,63 @@ async fn a_configuration_that_cannot_be_used_is_told_and_fails() {
 }
 
 #[tokio::test]
+async fn a_check_tells_what_was_understood_and_ends() {
+    let text = "model_list:
+- model_name: chat
+  litellm_params: {model: groq/llama-3, api_key: key-of-a, weight: 2, timeout: 30, wieght: 1}
+- model_name: chat
+  litellm_params: {model: local, api_base: 'http://gpu/v1', max_parallel_requests: 8, order: 1}
+- {model_name: big, litellm_params: {model: groq/llama-70, api_key: key-of-b}}
+router_settings:
+  routing_strategy: least-busy
+  num_retries: 3
+  fallbacks: [{chat: [big]}]
+  model_group_alias: {gpt-4: {model: big, hidden: true}}
+";
+    let output =
+        command().arg("--config").arg(file("check", text)).arg("--check").output().await.unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let lines = [
+        "  chat",
+        "    chat/1: llama-3 of groq, at https://api.groq.com/openai/v1, with a key",
+        "      weight 2, 30 s for an attempt",
+        "      price not known",
+        "    chat/2: local of openai, at http://gpu/v1, without a key",
+        "      weight 1, order 1, at most 8 requests at a time",
+        "  strategy: least-busy",
+        "  retries: 3",
+        "  chat -> big",
+        "  gpt-4 -> big, not listed",
+        "master key: none, everybody may ask",
+        "warnings:",
+        "  line 3: model_list[0].litellm_params.wieght: unknown key; did you mean `weight`?",
+    ];
+    for line in lines {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+    }
+    assert!(!told.contains("key-of"), "{told}");
+}
+
+#[tokio::test]
+async fn a_check_that_fails_tells_every_mistake() {
+    let text =
+        "model_list:\n- {model_name: m, litellm_params: {}}\n- {litellm_params: {model: a/b}}\n";
+    let (code, errors) =
+        failed(command().arg("--check").arg("--config").arg(file("unchecked", text))).await;
+    assert_eq!(code, 1);
+    for place in [
+        "model_list[0].litellm_params.model: ",
+        "model_list[1].model_name: ",
+        "[1].litellm_params.api_base: ",
+    ] {
+        assert!(errors.contains(place), "{place}: {errors}");
+    }
+    assert_eq!(failed(command().arg("--check")).await.0, 2, "nothing to check");
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_told_and_fails() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -206,29 +263,6 @@ async fn a_body_that_breaks_off_is_a_warning() {
     let written = timeless(&line(&mut errors).await);
     assert!(written.starts_with("WARN POST /v1/chat/completions m 200 0ms | "), "{written}");
     assert!(written.contains(" | broke off: "), "{written}");
-}
-
-#[tokio::test]
-async fn without_a_configuration_it_simulates_one_and_falls_back() {
-    let (_child, url) = spawned(&mut command()).await;
-    for path in ["chat/completions", "completions", "embeddings"] {
-        let request = http::Request::post(format!("{url}/v1/{path}"));
-        let answer = send(request.body(r#"{"model": "chat"}"#.into()).unwrap()).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        assert_eq!(answer.json()["model"], format!("{}-1", answer.fleet()[0].unwrap()));
-    }
-    let mut request = ask(&url, "chat");
-    *request.body_mut() = r#"{"model": "chat", "stream": true}"#.into();
-    let stream = send(request).await;
-    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
-    assert!(stream.body.starts_with("data: {") && stream.body.ends_with("data: [DONE]\n\n"));
-
-    for _ in 0..3 {
-        assert_eq!(send(ask(&url, "capped")).await.fleet()[0], Some("limited"));
-    }
-    let fell_back = send(ask(&url, "capped")).await;
-    assert_eq!((fell_back.status.as_u16(), fell_back.fleet()[2]), (200, Some("1")));
-    assert_eq!(state(&url, "limited").await["status"], "cooling");
 }
 
 #[cfg(unix)]

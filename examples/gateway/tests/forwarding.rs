@@ -34,7 +34,7 @@ async fn each_deployment_is_called_at_its_address_with_its_key_by_its_model() {
 async fn every_endpoint_is_there_with_and_without_v1_and_loses_its_query() {
     let upstream = Upstream::fixed(200, &[], OK).await;
     let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
-    for path in ["chat/completions", "completions", "embeddings"] {
+    for path in ["chat/completions", "completions", "embeddings", "responses", "messages"] {
         for prefix in ["", "v1/"] {
             let request = Request::post(format!("{url}/{prefix}{path}?key=secret"));
             let answer = send(request.body(r#"{"model": "m"}"#.into()).unwrap()).await;
@@ -90,6 +90,39 @@ async fn only_end_to_end_headers_travel_and_no_credentials() {
     assert_eq!(answer.header("x-request-id"), Some("r1"));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.fleet(), [Some("a"), Some("1"), Some("0")]);
+}
+
+#[tokio::test]
+async fn what_anthropics_clients_say_of_the_api_travels() {
+    let upstream = Upstream::fixed(200, &[("request-id", "r1")], OK).await;
+    let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
+    let mut request = post(&url, "/v1/messages", r#"{"model": "m", "max_tokens": 1}"#);
+    let headers = [("anthropic-version", "2023-06-01"), ("anthropic-beta", "one,two")];
+    for (name, value) in headers {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    request.headers_mut().insert("x-api-key", "client-secret".parse().unwrap());
+    let answer = send(request).await;
+    assert_eq!((answer.status, answer.header("request-id")), (StatusCode::OK, Some("r1")));
+    let got = upstream.got().remove(0);
+    assert_eq!(got.path, "/v1/messages");
+    for (name, value) in headers {
+        assert_eq!(got.headers[name], value);
+    }
+    assert!(!format!("{got:?}").contains("client-secret"));
+}
+
+#[tokio::test]
+async fn azures_clients_name_the_model_in_the_path() {
+    let upstream = Upstream::fixed(200, &[], OK).await;
+    let url = gateway(&[entry("vendor/m", "a", &upstream.base, "")], "").await;
+    for path in ["chat/completions", "completions", "embeddings"] {
+        let path_of_azure = format!("/openai/deployments/vendor%2Fm/{path}?api-version=2024-10-21");
+        let answer = send(post(&url, &path_of_azure, r#"{"model": "other"}"#)).await;
+        assert_eq!((answer.status, answer.fleet()[0]), (StatusCode::OK, Some("a")));
+        let got = upstream.got().pop().unwrap();
+        assert_eq!((got.path, &*got.body), (format!("/v1/{path}"), r#"{"model": "a-model"}"#));
+    }
 }
 
 #[tokio::test]

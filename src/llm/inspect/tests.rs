@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -110,4 +110,151 @@ async fn a_body_that_breaks_off_is_an_error_with_its_cause() {
     let inspection = InspectError::of(&error).unwrap();
     assert_eq!(inspection.to_string(), "the request body broke off");
     assert_eq!(std::error::Error::source(inspection).unwrap().to_string(), "reset");
+}
+
+/// The request as the layer below gets it.
+async fn below<B>(layer: InspectLayer, request: Request<B>) -> Result<Request<ReplayBody>, Error>
+where
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let below =
+        service_fn(|request: Request<ReplayBody>| async move { Ok::<_, BoxError>(request) });
+    layer.layer(below).oneshot(request).await
+}
+
+fn asking(
+    path: &str,
+    body: &'static str,
+    headers: &[(&'static str, &str)],
+) -> Request<Full<Bytes>> {
+    let mut request = Request::post(path).body(Full::new(Bytes::from(body))).unwrap();
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    request
+}
+
+fn groups(request: &Request<ReplayBody>) -> Option<Vec<String>> {
+    let fallbacks = Carried::of(request.extensions())?.fallbacks.as_ref()?;
+    Some(fallbacks.groups().iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn what_the_body_asks_for_goes_with_the_request() {
+    let body = r#"{"model": "chat", "messages": [{"role": "user", "content": [
+        {"type": "text", "text": "12345678"}, {"type": "image_url", "image_url": {"url": "https://x.example/"}}
+    ]}], "max_tokens": 9, "priority": 2, "num_retries": 0, "timeout": 1.5, "fallbacks": ["a", {"model": "b"}],
+    "tags": ["x"], "metadata": {"tags": ["y", "x"]}, "user": "u"}"#;
+    let request =
+        below(InspectLayer::new(), asking("/v1/chat/completions", body, &[])).await.unwrap();
+    let demand = Demand::of(&request).unwrap();
+    assert_eq!(
+        *demand,
+        Demand {
+            input_tokens: Some((8 + 18_u64).div_ceil(4) + 4 + 3 + 765),
+            output_tokens: Some(9),
+            endpoint: Some("/chat/completions".into()),
+            images: true,
+            tags: vec!["x".into(), "y".into()],
+            priority: Some(2),
+            ..Demand::default()
+        }
+    );
+    let overrides = Overrides::of(&request).unwrap();
+    assert_eq!(overrides.retries, Some(0));
+    assert_eq!(overrides.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(groups(&request).unwrap(), ["a", "b"]);
+    assert_eq!(Inspected::of(&request).unwrap().user(), Some("u"));
+}
+
+#[tokio::test]
+async fn fallbacks_can_be_switched_off() {
+    let body = r#"{"model": "chat", "fallbacks": ["a"], "disable_fallbacks": true}"#;
+    let request = below(InspectLayer::new(), asking("/", body, &[])).await.unwrap();
+    assert_eq!(groups(&request).unwrap(), [""; 0]);
+    let request = below(InspectLayer::new(), asking("/", CHAT, &[])).await.unwrap();
+    assert_eq!(groups(&request), None);
+    assert_eq!(Overrides::of(&request), None);
+}
+
+#[tokio::test]
+async fn headers_ask_for_the_same_and_go_no_further() {
+    let headers = [
+        ("x-litellm-timeout", "2.5"),
+        ("x-litellm-stream-timeout", "4"),
+        ("x-litellm-num-retries", "3"),
+        ("x-litellm-priority", "-1"),
+        ("x-litellm-session-id", "s"),
+        ("x-litellm-tags", "a, b,,"),
+        ("x-litellm-tags", "c"),
+        ("x-other", "kept"),
+    ];
+    let request = below(InspectLayer::new(), asking("/", CHAT, &headers)).await.unwrap();
+    assert_eq!(request.headers().keys().collect::<Vec<_>>(), ["x-other"]);
+    let overrides = Overrides::of(&request).unwrap();
+    assert_eq!(
+        (overrides.retries, overrides.timeout),
+        (Some(3), Some(Duration::from_millis(2500)))
+    );
+    assert_eq!(overrides.stream_timeout, Some(Duration::from_secs(4)));
+    let demand = Demand::of(&request).unwrap();
+    assert_eq!(demand.tags, ["a".into(), "b".into(), "c".into()]);
+    assert_eq!((demand.priority, demand.affinity.as_deref()), (Some(-1), Some("s")));
+}
+
+#[tokio::test]
+async fn of_header_and_member_the_one_counts_that_does_for_litellm() {
+    let body = r#"{"model": "chat", "num_retries": 1, "timeout": 1, "stream_timeout": 2, "tags": ["body"]}"#;
+    let headers =
+        [("x-litellm-num-retries", "5"), ("x-litellm-timeout", "6"), ("x-litellm-tags", "header")];
+    let request = below(InspectLayer::new(), asking("/", body, &headers)).await.unwrap();
+    let overrides = Overrides::of(&request).unwrap();
+    assert_eq!((overrides.retries, overrides.timeout), (Some(5), Some(Duration::from_secs(6))));
+    assert_eq!(overrides.stream_timeout, Some(Duration::from_secs(2)));
+    assert_eq!(Demand::of(&request).unwrap().tags, ["body".into()]);
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_read_is_refused_by_its_name() {
+    for (name, value, expected) in [
+        ("x-litellm-timeout", "soon", "expected a positive number of seconds"),
+        ("x-litellm-timeout", "NaN", "expected a positive number of seconds"),
+        ("x-litellm-num-retries", "-1", "expected a whole number"),
+    ] {
+        let error =
+            below(InspectLayer::new(), asking("/", CHAT, &[(name, value)])).await.unwrap_err();
+        assert_eq!(InspectError::of(&error).unwrap().to_string(), format!("{name}: {expected}"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_already_stays() {
+    let body = r#"{"model": "chat", "num_retries": 1, "fallbacks": ["a"]}"#;
+    let mut request = asking("/", body, &[("x-litellm-timeout", "3")]);
+    Overrides::default().set(&mut request);
+    Fallbacks::new(["mine"]).set(&mut request);
+    let request = below(InspectLayer::new(), request).await.unwrap();
+    assert_eq!(Overrides::of(&request), Some(&Overrides::default()));
+    assert_eq!(groups(&request).unwrap(), ["mine"]);
+}
+
+#[tokio::test]
+async fn a_counter_of_ones_own_counts_now_or_later() {
+    struct Later;
+    impl TokenCounter for Later {
+        fn count(&self, prompt: &Prompt) -> Count {
+            let tokens = prompt.text_len();
+            Count::Later(Box::pin(async move {
+                tokio::task::yield_now().await;
+                Some(tokens)
+            }))
+        }
+    }
+    let body = r#"{"model": "chat", "input": "12345"}"#;
+    let tokens = |request: &Request<ReplayBody>| Demand::of(request).unwrap().input_tokens;
+    let layer = InspectLayer::new().counter(|prompt: &Prompt| prompt.text_len() * 2);
+    assert_eq!(tokens(&below(layer, asking("/", body, &[])).await.unwrap()), Some(10));
+    let layer = InspectLayer::new().counter(Later);
+    assert_eq!(tokens(&below(layer, asking("/", body, &[])).await.unwrap()), Some(5));
 }

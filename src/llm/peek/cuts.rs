@@ -7,7 +7,7 @@ use super::Edit;
 /// Members that go are cut up to the next one that stays; where none follows, from the end of the last one that stays.
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
-    cuts: Vec<Edit>,
+    found: Vec<Edit>,
     kept_to: Option<usize>,
     /// The members that go since the last one that stays.
     going: Option<Range<usize>>,
@@ -18,7 +18,7 @@ impl Cuts {
     pub(super) fn member(&mut self, at: Range<usize>, keep: bool) {
         if keep {
             if let Some(going) = self.going.take() {
-                self.cuts.push(Edit::cut(going.start..at.start));
+                self.found.push(Edit::cut(going.start..at.start));
             }
             self.kept_to = Some(at.end);
         } else {
@@ -29,7 +29,7 @@ impl Cuts {
     /// Also `cuts`, inside the latest member, if that stays.
     pub(super) fn inside(&mut self, cuts: Vec<Edit>) {
         if self.going.is_none() {
-            self.cuts.extend(cuts);
+            self.found.extend(cuts);
         }
     }
 
@@ -37,8 +37,8 @@ impl Cuts {
     pub(super) fn finish(mut self) -> Vec<Edit> {
         if let Some(going) = self.going {
             let start = self.kept_to.unwrap_or(going.start);
-            self.cuts.push(Edit::cut(start..going.end));
+            self.found.push(Edit::cut(start..going.end));
         }
-        self.cuts
+        self.found
     }
 }

@@ -57,6 +57,24 @@ impl Member {
         Self::named(&name.text()?)
     }
 
+    /// Whether its text is input of the model.
+    pub(super) const fn is_prompt(self) -> bool {
+        matches!(
+            self,
+            Self::Messages
+                | Self::Input
+                | Self::Prompt
+                | Self::System
+                | Self::Instructions
+                | Self::Suffix
+        )
+    }
+
+    /// Whether all of it is input of the model.
+    pub(super) const fn is_tools(self) -> bool {
+        matches!(self, Self::Tools | Self::Functions)
+    }
+
     /// Whether it is meant for a router and no deployment knows it.
     pub(super) const fn is_ours(self) -> bool {
         matches!(

@@ -99,17 +99,10 @@ pub(in crate::llm) fn for_each_text<'a>(body: &'a str, each: impl FnMut(Cow<'a, 
     let mut texts = Texts(each);
     let read = Scanner::new(body).members(|scanner, name, _| {
         match Member::of(name) {
-            Some(
-                Member::Messages
-                | Member::Input
-                | Member::Prompt
-                | Member::System
-                | Member::Instructions
-                | Member::Suffix,
-            ) => {
+            Some(member) if member.is_prompt() => {
                 scanner.value(&mut texts)?;
             }
-            Some(Member::Tools | Member::Functions) => {
+            Some(member) if member.is_tools() => {
                 let at = scanner.value(&mut ())?;
                 (texts.0)(Cow::Borrowed(body.get(at).unwrap_or_default()));
             }

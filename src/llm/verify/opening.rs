@@ -146,6 +146,7 @@ fn without_mark(text: &[u8]) -> Option<&[u8]> {
 
 /// Whether the data of an event is an error object, wherever in it that says so.
 fn is_error_object(data: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"error\"";
     #[derive(Deserialize)]
     struct Members {
         error: Option<Value>,
@@ -153,7 +154,6 @@ fn is_error_object(data: &[u8]) -> bool {
     if json(data, true) == Opening::Error {
         return true;
     }
-    const NAME: &[u8] = b"\"error\"";
     if !data.windows(NAME.len()).any(|window| window == NAME) {
         return false;
     }

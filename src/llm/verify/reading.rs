@@ -238,14 +238,13 @@ where
                 let unfit = |what| Verdict::Unfit(asked.not_found(what).into());
                 let next = match opening {
                     Opening::Unclear if size < OPENING_LIMIT => return Verdict::ReadOn,
-                    Opening::Unclear => return Verdict::Fine,
                     Opening::Empty => return unfit("an empty body"),
                     Opening::Strange => return unfit("something else"),
                     Opening::Good if found != asked => return unfit(found.name()),
                     Opening::Good if !self.asked.filtered_goes_elsewhere => return Verdict::Fine,
                     Opening::Good if found == Format::Json => Phase::Answer,
                     Opening::Good if self.is_filtered() => return FILTERED,
-                    Opening::Good => return Verdict::Fine,
+                    Opening::Good | Opening::Unclear => return Verdict::Fine,
                     Opening::Error => Phase::FailedWithin(found),
                 };
                 self.phase = next;

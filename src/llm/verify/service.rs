@@ -114,7 +114,7 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | | | `Content Exists Risk` (DeepSeek) |
 /// | | | `litellm.ContentPolicyViolationError: ` (LiteLLM) |
 /// | `Overloaded` | 429, 500, 502, 503, 529 | `The model is overloaded` (Gemini), `Model is overloaded` (TGI), `That model is currently overloaded`, `The engine is currently overloaded` (OpenAI) |
-/// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI, Gemini) |
+/// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI) |
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
 ///
 /// # Successes
@@ -124,8 +124,8 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// its first field. Otherwise it is [`Error::Malformed`](crate::Error::Malformed), and none of it reaches the caller. A
 /// body that breaks off before is [`Error::Truncated`](crate::Error::Truncated): an error and not the response, so that
 /// a real answer of another attempt goes before it, and the caller is not sent a success that cannot be read. Of an
-/// encoded body only the content type is judged; of an endpoint that is not [known](super::Endpoint), that it is no web
-/// page.
+/// encoded body only the content type is judged; of an endpoint that is not [known](crate::llm::Endpoint), that it is no
+/// web page.
 ///
 /// A JSON body that begins as an error object, or an event stream whose first event is an error, is the failure it means:
 /// by the tables above, else by the status its `code` gives, else the request's if its `type` says so, else the

@@ -18,7 +18,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc};
 use tower_fleet::config::Config;
-use tower_fleet_gateway::Gateway;
+pub(crate) use tower_fleet_gateway::Gateway;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -177,6 +177,22 @@ pub(crate) fn ask(url: &str, model: &str) -> Request<String> {
     let body = format!(r#"{{"messages": [], "model": "{model}", "temperature": 0.10}}"#);
     let request = Request::post(format!("{url}/v1/chat/completions"));
     request.header("content-type", "application/json").body(body).unwrap()
+}
+
+pub(crate) fn post(url: &str, path: &str, body: &str) -> Request<String> {
+    Request::post(format!("{url}{path}")).body(body.into()).unwrap()
+}
+
+/// The type and the message of an error in Anthropic's shape, which is checked.
+pub(crate) fn anthropic_error(answer: &Answer, status: u16) -> [String; 2] {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let json = answer.json();
+    assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), ["error", "type"]);
+    assert_eq!(json["type"], "error");
+    let error = json["error"].as_object().unwrap();
+    assert_eq!(error.keys().collect::<Vec<_>>(), ["message", "type"]);
+    ["type", "message"].map(|key| error[key].as_str().unwrap().to_owned())
 }
 
 /// What `/fleet` says of the deployment `id`.

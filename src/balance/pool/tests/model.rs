@@ -32,10 +32,8 @@ struct View {
     is_in: bool,
     is_full: bool,
     was_tried: bool,
-    /// It could take an input of this length.
-    has_room: bool,
-    /// It has what else the request asks for.
-    is_supported: bool,
+    /// What keeps the request from it, whatever its health and load.
+    lacks: Option<RefusedReason>,
     standing: Standing,
 }
 
@@ -45,7 +43,7 @@ impl View {
     }
 
     fn is_able(&self) -> bool {
-        self.has_room && self.is_supported
+        self.lacks.is_none()
     }
 
     fn level(&self) -> u32 {
@@ -86,9 +84,7 @@ impl Bench {
                 is_in: !matches!(standing, Standing::Out { .. }) || kept(),
                 is_full: one.get_max_parallel_requests().is_some_and(|most| in_flight >= most),
                 was_tried: tried.contains(one.identity()),
-                has_room: demand.input_tokens.unwrap_or(0)
-                    <= one.get_max_input_tokens().unwrap_or(u64::MAX),
-                is_supported: supports(one, demand),
+                lacks: lack(one, demand),
                 standing,
             }
         };
@@ -285,16 +281,18 @@ fn any_demand(rng: &mut Rng) -> Demand {
     demand
 }
 
-/// Whether it has what is asked for beside room for the input.
-fn supports(one: &Deployment, demand: &Demand) -> bool {
-    if demand.images && one.get_images() == Some(false) {
-        return false;
+fn lack(one: &Deployment, demand: &Demand) -> Option<RefusedReason> {
+    let has_endpoint = match (&demand.endpoint, one.get_endpoints()) {
+        (Some(endpoint), Some(all)) => all.iter().any(|one| one == endpoint),
+        _ => true,
+    };
+    let is_there = demand.region.is_none() || one.get_region() == demand.region.as_deref();
+    let takes_images = !demand.images || one.get_images() != Some(false);
+    if !(has_endpoint && is_there && takes_images) {
+        return Some(RefusedReason::Unsupported);
     }
-    if demand.region.is_some() && one.get_region() != demand.region.as_deref() {
-        return false;
-    }
-    let (Some(endpoint), Some(all)) = (&demand.endpoint, one.get_endpoints()) else { return true };
-    all.iter().any(|one| one == endpoint)
+    let most = one.get_max_input_tokens().unwrap_or(u64::MAX);
+    (demand.input_tokens.unwrap_or(0) > most).then_some(RefusedReason::ContextWindow)
 }
 
 /// Who may be asked as a last resort.
@@ -322,12 +320,10 @@ fn refusal(views: &[View], now: Instant) -> (RefusedReason, Option<Duration>, Op
         return (RefusedReason::Empty, None, None);
     }
     if !serving().any(View::is_able) {
-        let shorter_would_do = serving().any(|view| view.is_supported);
-        let reason = if shorter_would_do {
-            RefusedReason::ContextWindow
-        } else {
-            RefusedReason::Unsupported
-        };
+        let too_long = Some(RefusedReason::ContextWindow);
+        let shorter_would_do = serving().any(|view| view.lacks == too_long);
+        let other = RefusedReason::Unsupported;
+        let reason = too_long.filter(|_| shorter_would_do).unwrap_or(other);
         return (reason, None, None);
     }
     let serving = || views.iter().filter(|view| view.slots > 0 && view.is_able());

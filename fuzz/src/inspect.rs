@@ -1,0 +1,107 @@
+//! A client's request: a byte for the size of its chunks, then its body.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use serde_json::{Map, Value, json};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_fleet::{
+    BoxError, Deployment, Error, GroupName,
+    balance::{Balance, RoundRobin},
+    body::ReplayBody,
+    llm::{InspectError, InspectLayer, RewriteModelLayer, RewrittenBody},
+};
+
+use super::support::{chunked, now, read};
+
+/// The name a deployment knows its model by.
+const MODEL: &str = "the \"model\" of\\a\ndeployment";
+
+/// Members that a deployment does not get.
+const OURS: [&str; 7] = [
+    "disable_fallbacks",
+    "fallbacks",
+    "num_retries",
+    "priority",
+    "stream_timeout",
+    "tags",
+    "timeout",
+];
+
+/// What a deployment got: the name of the group, and the body.
+#[derive(Clone, Debug, PartialEq)]
+struct Sent(String, Vec<u8>);
+
+/// A body is taken where it is JSON, however it is cut; a deployment gets what it says, but for the model's name, what is
+/// not for a deployment, and the usage that is asked for where the caller did not.
+pub fn run(data: &[u8]) {
+    let Some((&size, body)) = data.split_first() else { return };
+    let include_usage = size & 1 == 1;
+    let sent = send(body, 0, include_usage);
+    assert_eq!(sent, send(body, (size >> 1).into(), include_usage));
+
+    match (sent, serde_json::from_slice::<Value>(body)) {
+        (Ok(Sent(group, sent)), Ok(Value::Object(asked))) => {
+            assert_eq!(asked["model"], group);
+            let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+            assert_eq!(sent, Value::Object(expected(asked, include_usage)));
+        }
+        // What is skipped need not make a value: a number may be too large, a character half of one.
+        (Ok(Sent(_, sent)), Err(_)) => assert!(is_json(body) && is_json(&sent)),
+        (Ok(sent), Ok(_)) => panic!("no object, and yet {sent:?}"),
+        (Err(reason), Ok(Value::Object(_))) => {
+            assert!(!reason.contains("not valid JSON"), "{reason}")
+        }
+        (Err(_), _) => {}
+    }
+}
+
+fn expected(mut asked: Map<String, Value>, include_usage: bool) -> Map<String, Value> {
+    asked.retain(|name, _| !OURS.contains(&&**name));
+    asked["model"] = MODEL.into();
+    if let Some(Value::Object(metadata)) = asked.get_mut("metadata") {
+        let tags = metadata.get("tags").is_some_and(|tags| !tags.is_string());
+        if tags {
+            metadata.remove("tags");
+            if metadata.is_empty() {
+                asked.remove("metadata");
+            }
+        }
+    }
+    if include_usage && asked.get("stream") == Some(&json!(true)) {
+        let options = asked.entry("stream_options").or_insert(Value::Null);
+        if options.is_null() {
+            *options = json!({});
+        }
+        options["include_usage"] = true.into();
+    }
+    asked
+}
+
+fn is_json(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text).ok();
+    text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+}
+
+/// What a deployment got, or why none got anything.
+fn send(body: &[u8], chunk: usize, include_usage: bool) -> Result<Sent, String> {
+    let deployment = service_fn(|request: Request<RewrittenBody<ReplayBody>>| async move {
+        let group = GroupName::of(&request).expect("a group").as_str().to_owned();
+        let announced = http_body::Body::size_hint(request.body()).exact();
+        let (sent, whole) = read(request.into_body()).await;
+        assert!(whole, "the body came to its end");
+        assert_eq!(announced, Some(sent.len() as u64));
+        let mut response = Response::new(Empty::<Bytes>::new());
+        response.extensions_mut().insert(Sent(group, sent));
+        Ok::<_, BoxError>(response)
+    });
+    let rewrite = RewriteModelLayer::new().include_usage(include_usage);
+    let member = (Deployment::new("a").model(MODEL), rewrite.layer(deployment));
+    let stack = InspectLayer::new().layer(Balance::new(RoundRobin, [member]));
+    let request =
+        Request::post("/v1/chat/completions").body(chunked(body, chunk, false)).expect("a request");
+    let refused = |error: Error| InspectError::of(&error).expect("an inspection").to_string();
+    now(stack.oneshot(request))
+        .map(|mut response| response.extensions_mut().remove().expect("what was sent"))
+        .map_err(refused)
+}
