@@ -6,12 +6,13 @@ mod support;
 
 use std::{path::PathBuf, process::Stdio};
 
+use http_body_util::BodyExt;
 use support::*;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
@@ -209,10 +210,14 @@ async fn the_log_tells_each_attempt_in_one_line() {
         let body = body.lock().unwrap().take().unwrap();
         async move { events(body) }
     });
+    let usage = r#"{"usage": {"prompt_tokens": 12, "completion_tokens": 5}}"#;
+    let json = &[("content-type", "application/json")];
+    let priced = Upstream::fixed(200, json, usage).await;
+    let prices = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
         entry("other", "b", &nowhere().await, ""),
-        entry("last", "\"c\\nd\"", &Upstream::fixed(200, &[], "{}").await.base, ""),
+        entry("last", "\"c\\nd\"", &priced.base, prices),
         entry("stream", "d", &streaming.await.base, ""),
     ];
     let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
@@ -222,7 +227,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
 
     send(ask(&url, "m")).await;
     let expected = "INFO POST /v1/chat/completions m 200 0ms | \
-                    a 500 0ms -> b connect 0ms -> c\\nd 200 0ms | fallback to other, last";
+                    a 500 0ms -> b connect 0ms -> c\\nd 200 0ms | fallback to other, last | 12+5 tokens $0.000045";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
     send(ask(&url, "odd\\nname")).await;
@@ -230,11 +235,11 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
-    chunks.send("data: {}\n\n").unwrap();
+    let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
+    chunks.send(format!("data: {words}\n\n").leak()).unwrap();
     let stream = open(ask_for_a_stream(&url, "stream")).await;
     drop(stream);
-    let expected =
-        "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
+    let expected = "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | about 0+3 tokens | the client left";
     assert_eq!(timeless(&line(&mut errors).await), expected);
     drop(chunks);
 
@@ -248,19 +253,27 @@ async fn the_log_tells_each_attempt_in_one_line() {
 async fn a_body_that_breaks_off_is_a_warning() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", upstream.local_addr().unwrap());
+    let (break_off, broken_off) = oneshot::channel();
     tokio::spawn(async move {
         let (mut socket, _) = upstream.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
             socket.read_buf(&mut request).await.unwrap();
         }
-        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"part\"").await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99";
+        let begun = format!("{head}\r\n\r\ndata: {{}}\n\n");
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        broken_off.await.unwrap();
     });
     let text = format!("model_list:\n{}", entry("m", "a", &base, ""));
     let (mut child, url) = spawned(command().arg("--config").arg(file("broken", &text))).await;
     let mut errors = BufReader::new(child.stderr.take().unwrap());
-    let answer = http_body_util::BodyExt::collect(open(ask(&url, "m")).await.into_body());
-    assert!(timeout(PATIENCE, answer).await.expect("an end in time").is_err());
+    let mut body = open(ask_for_a_stream(&url, "m")).await.into_body();
+    let chunk = timeout(PATIENCE, body.frame()).await.expect("a chunk in time").unwrap().unwrap();
+    assert_eq!(chunk.into_data().unwrap(), "data: {}\n\n");
+    break_off.send(()).unwrap();
+    let rest = timeout(PATIENCE, body.frame()).await.expect("an end in time").unwrap();
+    assert!(rest.is_err(), "{rest:?}");
     let written = timeless(&line(&mut errors).await);
     assert!(written.starts_with("WARN POST /v1/chat/completions m 200 0ms | "), "{written}");
     assert!(written.contains(" | broke off: "), "{written}");
