@@ -95,6 +95,8 @@ router_settings:
   routing_strategy: least-busy
   num_retries: 3
   fallbacks: [{chat: [big]}]
+  context_window_fallbacks: [{chat: [big]}]
+  retry_policy: {RateLimitErrorRetries: 4}
   model_group_alias: {gpt-4: {model: big, hidden: true}}
 ";
     let output =
@@ -110,8 +112,9 @@ router_settings:
         "    chat/2: local, OpenAI's API at http://gpu/v1, without a key",
         "      weight 1, order 1, at most 8 requests at a time",
         "  strategy: least-busy",
-        "  retries: 3",
+        "  retries: 3, rate_limited 4, quota_exhausted 4",
         "  chat -> big",
+        "  chat -> big, when the input is too long",
         "  gpt-4 -> big, not listed",
         "master key: none, everybody may ask",
         "warnings:",
@@ -121,6 +124,69 @@ router_settings:
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }
     assert!(!told.contains("key-of"), "{told}");
+}
+
+#[tokio::test]
+async fn prices_come_from_a_list_where_the_configuration_is_silent() {
+    let text = "model_list:
+- {model_name: a, litellm_params: {model: groq/listed, api_key: key-of-a}}
+- {model_name: b, litellm_params: {model: groq/listed, api_key: key-of-b, input_cost_per_token: 1e-6, output_cost_per_token: 0}}
+";
+    let prices = r#"{
+        "groq/listed": {"input_cost_per_token": 2.5e-6, "output_cost_per_token": 1e-5, "litellm_provider": "groq"},
+        "groq/odd": {"input_cost_per_token": "cheap"}
+    }"#;
+    let check = |prices: PathBuf| {
+        let mut command = command();
+        command
+            .arg("--check")
+            .arg("--config")
+            .arg(file("priced", text))
+            .arg("--prices")
+            .arg(prices);
+        command
+    };
+    let listed = file("prices", prices);
+    let output = check(listed.clone()).output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for line in [
+        "      $2.5000 in, $10.0000 out, for a million tokens",
+        "      $1.0000 in, $0 out, for a million tokens",
+        &format!(
+            "  {}: groq/odd: input_cost_per_token: expected a number of at least 0",
+            listed.display()
+        ),
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+    }
+    let (code, errors) = failed(&mut check(file("no-prices", "[]"))).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("no-prices.yaml cannot be used: "), "{errors}");
+    let (code, errors) = failed(&mut check("/nowhere/prices.json".into())).await;
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("error: cannot read /nowhere/prices.json: No such"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_greeting_says_whether_a_key_is_needed() {
+    for (name, rest, told) in [
+        ("keyless", "", "There is no master key: everybody who reaches this address may ask."),
+        ("locked", "general_settings: {master_key: sk-1}", "Callers must hold the master key."),
+    ] {
+        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere().await, ""));
+        let mut program = command();
+        let mut child =
+            program.args(["--port", "0", "--config"]).arg(file(name, &text)).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.ends_with(&format!("{told}\n")) {
+            let line = line(&mut lines).await;
+            assert!(!line.is_empty(), "{greeting}");
+            greeting += &line;
+        }
+        assert!(!greeting.contains("sk-1"), "{greeting}");
+    }
 }
 
 #[tokio::test]
