@@ -137,7 +137,7 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
         allowed_fails: judged.0.allowed_fails.or(judged.1.allowed_fails),
         allowed_fails_policy: judged.0.policy.or(judged.1.policy).unwrap_or_default(),
         region_name: params.take("region_name").and_then(|field| field.text()),
-        prices: Prices::read(&mut params).or(Prices::read(&mut info)),
+        prices: Prices::read(&mut params).or(&Prices::read(&mut info)),
         base_model: info.take("base_model").and_then(|field| field.text()),
         max_input_tokens: info.take("max_input_tokens").and_then(|field| field.count()),
         supports_vision: info.take("supports_vision").and_then(|field| field.flag()),
@@ -196,7 +196,7 @@ fn endpoints(info: &mut Section<'_>) -> Option<Vec<String>> {
     let listed = info.take("supported_endpoints")?;
     let at = listed.at.clone();
     let paths: Vec<String> =
-        listed.list("a list of paths")?.iter().filter_map(|field| field.text()).collect();
+        listed.list("a list of paths")?.iter().filter_map(Field::text).collect();
     if enforced != Some(true) {
         at.warn("no effect without `enforce_supported_endpoints: true`, as in LiteLLM");
         return None;

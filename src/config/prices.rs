@@ -35,7 +35,7 @@ impl Prices {
     }
 
     /// These, and those of `others` where one is unset.
-    pub(super) fn or(self, others: Self) -> Self {
+    pub(super) fn or(self, others: &Self) -> Self {
         Self {
             input: self.input.or(others.input),
             output: self.output.or(others.output),

@@ -103,7 +103,7 @@ const FOREIGN: &[&str] = &[
 ];
 
 impl Named {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn of_name(name: &str) -> Option<Self> {
         if let Some(hosted) = [&OPENAI, &ANTHROPIC].into_iter().find(|it| it.name == name) {
             Some(Self::Hosted(hosted))
         } else if matches!(name, "azure" | "azure_text") {
@@ -135,6 +135,6 @@ impl Named {
     /// the first `/` is no provider's name, as in `meta-llama/Llama-3`.
     pub(super) fn split(model: &str) -> Option<(Self, &str, &str)> {
         let (name, model) = model.split_once('/')?;
-        Some((Self::named(name)?, name, model))
+        Some((Self::of_name(name)?, name, model))
     }
 }

@@ -150,13 +150,13 @@ impl<'r> Section<'r> {
             let near = nearest(key, self.asked.iter().copied());
             // `default_fallback` is a mistyped `default_fallbacks`, though LiteLLM has many a
             // `default_*`.
-            match keys.warning(key, &node.value, near.is_none()) {
-                Some(Some(message)) => at.warn(message),
-                Some(None) => {}
-                None => {
-                    let near = near.or_else(|| nearest(key, keys.names()));
-                    at.warn(format!("unknown key{}", did_you_mean(near)));
+            if let Some(fate) = keys.fate(key, near.is_none()) {
+                if let Some(message) = fate.warning(&node.value) {
+                    at.warn(message);
                 }
+            } else {
+                let near = near.or_else(|| nearest(key, keys.names()));
+                at.warn(format!("unknown key{}", did_you_mean(near)));
             }
         }
     }

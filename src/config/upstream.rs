@@ -22,11 +22,12 @@ pub(super) struct Upstream {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What the file says, before the provider is known.
+/// What the file says of address and key.
 struct Given {
-    api_base: Option<String>,
-    key_given: bool,
-    api_key: Option<Secret>,
+    base: Option<String>,
+    key: Option<Secret>,
+    /// There is a key in the file, be it empty: none of the environment takes its place.
+    has_key: bool,
 }
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
@@ -38,13 +39,13 @@ impl Upstream {
     /// Reads it from `litellm_params`. What could not be read is left empty and noted.
     pub(super) fn read(params: &mut Section<'_>, model_name: &str) -> Self {
         let given = Given {
-            key_given: params.has("api_key"),
-            api_key: params.take("api_key").and_then(|field| field.secret()),
-            api_base: address::given(params),
+            has_key: params.has("api_key"),
+            key: params.take("api_key").and_then(|field| field.secret()),
+            base: address::given(params),
         };
         let mut headers = headers(params);
         let organization = organization(params);
-        let azure = (params.take("api_version"), params.take("azure_ad_token"));
+        let (version, token) = (params.take("api_version"), params.take("azure_ad_token"));
         let custom = params.take("custom_llm_provider");
         let model = params.require("model", "the model's name upstream, such as `openai/gpt-4o`");
         let Some((field, model)) = model.and_then(|field| field.text().map(|text| (field, text)))
@@ -52,6 +53,7 @@ impl Upstream {
             return Self::default();
         };
 
+        let at = &params.at;
         let (provider, name, model) = provider(custom.as_ref(), &model);
         if model.is_empty() {
             field.wrong("a model after the provider");
@@ -59,108 +61,118 @@ impl Upstream {
         if model.contains('*') && !model_name.contains('*') {
             field.at.warn("holds `*`, but `model_name` has none that could stand for it");
         }
-        let mut upstream = Self { model: model.to_owned(), ..Self::default() };
-        match &provider {
-            Named::Azure => {
-                upstream.api_version = Some(api_version(azure.0.as_ref(), &params.at));
-                let token = azure.1.as_ref().and_then(Field::secret);
-                upstream.to_azure(given, token, &mut headers, &params.at);
+        let is_azure = matches!(provider, Named::Azure);
+        let (api_base, api_key) = if is_azure {
+            let token = token.as_ref().and_then(azure_token);
+            let (base, key, token) = azure(given, token, at);
+            let token = token.and_then(|it| secret_value(&format!("Bearer {}", it.expose())));
+            add(&mut headers, AUTHORIZATION, token);
+            (base, key)
+        } else {
+            for field in [&version, &token].into_iter().flatten() {
+                field.at.warn("not used: only `azure/` models have one");
             }
-            _ => {
-                for field in [&azure.0, &azure.1].into_iter().flatten() {
-                    field.at.warn("not used: only `azure/` models have one");
-                }
-                upstream.to_others(given, &provider, name.as_deref(), &field, &params.at);
-            }
-        }
-        let api = provider.api(&upstream.api_base);
+            base_and_key(given, &provider, name.as_deref(), &field, at)
+        };
+        let api = provider.api(&api_base);
         let organization = organization.or_else(|| {
             let variables: &[_] =
                 if api == Provider::OpenAi { &["OPENAI_ORGANIZATION"] } else { &[] };
-            secret_value(&address::of_variables(variables, &params.at)?.1)
+            secret_value(&address::of_variables(variables, at)?.1)
         });
-        if let Some(value) = organization {
-            add(&mut headers, ORGANIZATION, value);
-        }
-        Self { provider: name, api, headers, ..upstream }
-    }
-
-    /// An address of one's own, which the environment may give, and either a key or a token.
-    fn to_azure(
-        &mut self,
-        given: Given,
-        token: Option<Secret>,
-        headers: &mut Vec<(HeaderName, HeaderValue)>,
-        at: &At<'_>,
-    ) {
-        const KEYS: &[&str] = &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"];
-        let in_file = given.api_base.is_some();
-        let base = given.api_base.or_else(|| address::of_environment(&["AZURE_API_BASE"], at));
-        self.api_base = base.unwrap_or_else(|| {
-            at.key("api_base").error(
-                "missing, and so is environment variable AZURE_API_BASE: the address of your Azure resource",
-            );
-            String::new()
-        });
-        self.api_key = given.api_key;
-        // Where the address is Azure's or the environment's own, so may the key be.
-        let trusted = !in_file || address::is_azures(&self.api_base);
-        if !given.key_given && token.is_none() && trusted {
-            self.api_key = address::secret_of_environment(KEYS, at);
-        }
-        let token = token.or_else(|| {
-            let wanted = self.api_key.is_none() && !given.key_given && trusted;
-            wanted.then(|| address::secret_of_environment(&["AZURE_AD_TOKEN"], at)).flatten()
-        });
-        match (&self.api_key, token) {
-            (None, Some(token)) => {
-                if let Some(value) = secret_value(&format!("Bearer {}", token.expose())) {
-                    add(headers, AUTHORIZATION, value);
-                }
-            }
-            (None, None) if !given.key_given && trusted => warn_of_no_key(KEYS, at),
-            _ => {}
+        add(&mut headers, ORGANIZATION, organization);
+        Self {
+            provider: name,
+            api,
+            model: model.to_owned(),
+            api_base,
+            api_version: is_azure.then(|| api_version(version.as_ref(), at)),
+            api_key,
+            headers,
         }
     }
+}
 
-    fn to_others(
-        &mut self,
-        given: Given,
-        provider: &Named,
-        name: Option<&str>,
-        model: &Field<'_>,
-        at: &At<'_>,
-    ) {
-        self.api_key = given.api_key;
-        self.api_base = match (given.api_base, provider) {
-            (Some(base), Named::Foreign) => {
-                model.at.warn("the provider's own API is not spoken: requests have OpenAI's shape");
-                base
-            }
-            (Some(base), _) => base,
-            (None, Named::Hosted(hosted)) => {
-                if !given.key_given {
-                    self.api_key = address::secret_of_environment(hosted.key_variables, at);
-                    if self.api_key.is_none() {
-                        warn_of_no_key(hosted.key_variables, at);
-                    }
+/// A token as it is sent: LiteLLM also takes the name of one to be fetched.
+fn azure_token(field: &Field<'_>) -> Option<Secret> {
+    let token = field.secret()?;
+    if token.expose().starts_with("oidc/") {
+        field.at.error("no token is fetched: expected the token itself, or use `api_key`");
+        return None;
+    }
+    Some(token)
+}
+
+/// The address of an Azure resource, which the environment may give, and either a key or a token.
+fn azure(
+    given: Given,
+    token: Option<Secret>,
+    at: &At<'_>,
+) -> (String, Option<Secret>, Option<Secret>) {
+    const KEYS: &[&str] = &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"];
+    let in_file = given.base.is_some();
+    let base = given.base.or_else(|| address::of_environment(&["AZURE_API_BASE"], at));
+    let base = base.unwrap_or_else(|| {
+        at.key("api_base").error(
+            "missing, and so is environment variable AZURE_API_BASE: the address of your Azure resource",
+        );
+        String::new()
+    });
+    if given.has_key {
+        return (base, given.key, None);
+    }
+    if token.is_some() {
+        return (base, None, token);
+    }
+    // Where the address is Azure's or the environment's own, so may the key be.
+    if in_file && !address::is_azures(&base) {
+        return (base, None, None);
+    }
+    let key = address::secret_of_environment(KEYS, at);
+    let token = || address::secret_of_environment(&["AZURE_AD_TOKEN"], at);
+    let token = if key.is_none() { token() } else { None };
+    if key.is_none() && token.is_none() {
+        warn_of_no_key(KEYS, at);
+    }
+    (base, key, token)
+}
+
+/// The address and the key of a provider that is not Azure, of which `name` and `model` tell.
+fn base_and_key(
+    given: Given,
+    provider: &Named,
+    name: Option<&str>,
+    model: &Field<'_>,
+    at: &At<'_>,
+) -> (String, Option<Secret>) {
+    match (given.base, provider) {
+        (Some(base), Named::Foreign) => {
+            model.at.warn("the provider's own API is not spoken: requests have OpenAI's shape");
+            (base, given.key)
+        }
+        (Some(base), _) => (base, given.key),
+        (None, Named::Hosted(hosted)) => {
+            let of_environment = || {
+                let key = address::secret_of_environment(hosted.key_variables, at);
+                if key.is_none() {
+                    warn_of_no_key(hosted.key_variables, at);
                 }
-                address::of_environment(hosted.base_variables, at)
-                    .unwrap_or_else(|| hosted.api_base.to_owned())
-            }
-            (None, _) => {
-                let why = match (provider, name) {
-                    (Named::Foreign, Some(name)) => format!("`{name}` has an API of its own"),
-                    (_, Some(name)) => format!("`{name}` has no address of its own"),
-                    (_, None) => {
-                        format!("{} does not begin with a known provider", model.as_name())
-                    }
-                };
-                at.key("api_base")
-                    .error(format!("missing: {why}, so say where its API in OpenAI's shape is"));
-                String::new()
-            }
-        };
+                key
+            };
+            let key = if given.has_key { given.key } else { of_environment() };
+            let base = address::of_environment(hosted.base_variables, at);
+            (base.unwrap_or_else(|| hosted.api_base.to_owned()), key)
+        }
+        (None, _) => {
+            let why = match (provider, name) {
+                (Named::Foreign, Some(name)) => format!("`{name}` has an API of its own"),
+                (_, Some(name)) => format!("`{name}` has no address of its own"),
+                (_, None) => format!("{} does not begin with a known provider", model.as_name()),
+            };
+            at.key("api_base")
+                .error(format!("missing: {why}, so say where its API in OpenAI's shape is"));
+            (String::new(), given.key)
+        }
     }
 }
 
@@ -169,7 +181,7 @@ fn provider<'m>(custom: Option<&Field<'_>>, model: &'m str) -> (Named, Option<St
     if let Some((custom, name)) = custom.and_then(|field| Some((field, field.text()?))) {
         let prefix = model.split_once('/').filter(|(prefix, _)| *prefix == name);
         let model = prefix.map_or(model, |(_, model)| model);
-        let provider = Named::named(&name).unwrap_or_else(|| {
+        let provider = Named::of_name(&name).unwrap_or_else(|| {
             custom.at.warn("not a known provider: requests have OpenAI's shape");
             Named::Compatible
         });
@@ -200,19 +212,20 @@ fn headers(params: &mut Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
                 continue;
             };
             let Some(text) = field.text() else { continue };
-            match secret_value(&text) {
-                Some(value) => add(&mut headers, name, value),
-                None => field.at.error("expected visible ASCII characters and spaces only"),
+            let value = secret_value(&text);
+            if value.is_none() {
+                field.at.error("expected visible ASCII characters and spaces only");
             }
+            add(&mut headers, name, value);
         }
     }
     headers
 }
 
-/// Adds a header, unless it is there already.
-fn add(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: HeaderValue) {
+/// Adds a header, if there is a value and not yet such a header.
+fn add(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: Option<HeaderValue>) {
     if headers.iter().all(|(there, _)| *there != name) {
-        headers.push((name, value));
+        headers.extend(value.map(|value| (name, value)));
     }
 }
 

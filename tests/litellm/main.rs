@@ -9,6 +9,7 @@ mod cooldown;
 mod defaults;
 mod fallback;
 mod retry;
+mod settings;
 #[path = "../support/upstream.rs"]
 mod upstream;
 

@@ -67,6 +67,12 @@ impl Answer {
         self
     }
 
+    /// The body instead, and its type.
+    pub(crate) fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        self.pieces = vec![body.into()];
+        self.header("content-type", content_type)
+    }
+
     /// A stream that begins and then neither goes on nor ends.
     pub(crate) fn stalls(mut self) -> Self {
         self.stalls = true;

@@ -30,7 +30,7 @@ struct Row {
 }
 
 /// What becomes of a key.
-enum Fate {
+pub(super) enum Fate {
     /// It is read and holds.
     Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "told by the table"))] &'static str),
     /// It has no effect.
@@ -41,7 +41,7 @@ enum Fate {
 
 /// Which values of a key without effect are worth a warning.
 #[derive(PartialEq, Eq)]
-enum When {
+pub(super) enum When {
     Given,
     /// Not those that turn off what is off here anyway: `false`, an empty list, an empty map.
     On,
@@ -69,20 +69,14 @@ const fn not_enforced(
 }
 
 impl Keys {
-    /// What to warn of when `key` was not asked for; the inner `None` when its value needs no
-    /// warning, the outer when there is no such key. A mistyped key, which `may_begin` is false
-    /// for, is none of those that only begin alike.
-    pub(super) fn warning(
-        &self,
-        key: &str,
-        value: &Value,
-        may_begin: bool,
-    ) -> Option<Option<String>> {
+    /// What becomes of `key`. A mistyped key, which `may_begin` is false for, is none of those that only
+    /// begin alike.
+    pub(super) fn fate(&self, key: &str, may_begin: bool) -> Option<&Fate> {
         let row = self.find(|name| name == key).or_else(|| {
             let begins = |name: &str| name.strip_suffix('*').is_some_and(|it| key.starts_with(it));
             may_begin.then(|| self.find(begins)).flatten()
-        })?;
-        Some(row.fate.warning(value))
+        });
+        row.map(|row| &row.fate)
     }
 
     /// The names of the keys.
@@ -96,7 +90,8 @@ impl Keys {
 }
 
 impl Fate {
-    fn warning(&self, value: &Value) -> Option<String> {
+    /// What to warn of where the key was given and not asked for.
+    pub(super) fn warning(&self, value: &Value) -> Option<String> {
         let off = match value {
             Value::Null => return None,
             Value::Bool(on) => !on,

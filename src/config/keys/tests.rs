@@ -66,148 +66,52 @@ fn no_key_has_two_fates() {
     }
 }
 
+/// The keys of LiteLLM's router, of its deployments and of its policies.
+#[rustfmt::skip]
+const OF_LITELLM: [(&Keys, &str); 5] = [
+    (&ROUTER_SETTINGS, "
+        model_list routing_strategy routing_strategy_args routing_groups num_retries retry_after
+        retry_policy model_group_retry_policy max_fallbacks fallbacks context_window_fallbacks
+        content_policy_fallbacks default_fallbacks fallback_on_unsupported_params
+        enable_weighted_failover enable_mid_stream_fallback_continuation timeout stream_timeout
+        cooldown_time allowed_fails allowed_fails_policy disable_cooldowns
+        default_max_parallel_requests enable_pre_call_checks optional_pre_call_checks
+        deployment_affinity_ttl_seconds session_affinity_repin_on_failover enable_tag_filtering
+        tag_filtering_match_any tag_routing_prefix model_group_alias enable_health_check_routing
+        health_check_staleness_threshold health_check_ignore_transient_errors provider_budget_config
+        default_priority polling_interval cache_responses caching_groups redis_* cache_kwargs
+        client_ttl default_litellm_params fallback_access_check fallback_budget_check plugins
+    "),
+    (&LITELLM_PARAMS, "
+        model tpm rpm itpm otpm tpd rpd daily_reset_time order weight max_parallel_requests timeout
+        stream_timeout timeout_by_service_tier num_retries max_retries tags tag_regex max_budget
+        budget_duration cooldown_time input_cost_per_token output_cost_per_token region_name
+        silent_model kubernetes_pod_discovery use_in_pass_through mock_response
+    "),
+    (&MODEL_INFO, "
+        id base_model team_id team_public_model_name blocked access_windows supported_environments
+        supported_endpoints enforce_supported_endpoints allowed_fails allowed_fails_policy
+        cooldown_time allow_fail_open enable_tag_filtering max_embedding_batch_size ptu_*
+        disable_background_health_check health_check_*
+    "),
+    (&RETRY_POLICY, "
+        BadRequestErrorRetries AuthenticationErrorRetries TimeoutErrorRetries RateLimitErrorRetries
+        ContentPolicyViolationErrorRetries InternalServerErrorRetries ServiceUnavailableErrorRetries
+        NotFoundErrorRetries DefaultRetries
+    "),
+    (&ALLOWED_FAILS_POLICY, "
+        BadRequestErrorAllowedFails AuthenticationErrorAllowedFails TimeoutErrorAllowedFails
+        RateLimitErrorAllowedFails ContentPolicyViolationErrorAllowedFails
+        InternalServerErrorAllowedFails ServiceUnavailableErrorAllowedFails NotFoundErrorAllowedFails
+        BadGatewayErrorAllowedFails
+    "),
+];
+
 #[test]
 fn every_key_of_litellms_router_is_there_by_its_own_name() {
-    let all: [(&Keys, &[&str]); 5] = [
-        (
-            &ROUTER_SETTINGS,
-            &[
-                "model_list",
-                "routing_strategy",
-                "routing_strategy_args",
-                "routing_groups",
-                "num_retries",
-                "retry_after",
-                "retry_policy",
-                "model_group_retry_policy",
-                "max_fallbacks",
-                "fallbacks",
-                "context_window_fallbacks",
-                "content_policy_fallbacks",
-                "default_fallbacks",
-                "fallback_on_unsupported_params",
-                "enable_weighted_failover",
-                "enable_mid_stream_fallback_continuation",
-                "timeout",
-                "stream_timeout",
-                "cooldown_time",
-                "allowed_fails",
-                "allowed_fails_policy",
-                "disable_cooldowns",
-                "default_max_parallel_requests",
-                "enable_pre_call_checks",
-                "optional_pre_call_checks",
-                "deployment_affinity_ttl_seconds",
-                "session_affinity_repin_on_failover",
-                "enable_tag_filtering",
-                "tag_filtering_match_any",
-                "tag_routing_prefix",
-                "model_group_alias",
-                "enable_health_check_routing",
-                "health_check_staleness_threshold",
-                "health_check_ignore_transient_errors",
-                "provider_budget_config",
-                "default_priority",
-                "polling_interval",
-                "cache_responses",
-                "caching_groups",
-                "redis_*",
-                "cache_kwargs",
-                "client_ttl",
-                "default_litellm_params",
-                "fallback_access_check",
-                "fallback_budget_check",
-                "plugins",
-            ],
-        ),
-        (
-            &LITELLM_PARAMS,
-            &[
-                "model",
-                "tpm",
-                "rpm",
-                "itpm",
-                "otpm",
-                "tpd",
-                "rpd",
-                "daily_reset_time",
-                "order",
-                "weight",
-                "max_parallel_requests",
-                "timeout",
-                "stream_timeout",
-                "timeout_by_service_tier",
-                "num_retries",
-                "max_retries",
-                "tags",
-                "tag_regex",
-                "max_budget",
-                "budget_duration",
-                "cooldown_time",
-                "input_cost_per_token",
-                "output_cost_per_token",
-                "region_name",
-                "silent_model",
-                "kubernetes_pod_discovery",
-                "use_in_pass_through",
-                "mock_response",
-            ],
-        ),
-        (
-            &MODEL_INFO,
-            &[
-                "id",
-                "base_model",
-                "team_id",
-                "team_public_model_name",
-                "blocked",
-                "access_windows",
-                "supported_environments",
-                "supported_endpoints",
-                "enforce_supported_endpoints",
-                "allowed_fails",
-                "allowed_fails_policy",
-                "cooldown_time",
-                "allow_fail_open",
-                "enable_tag_filtering",
-                "max_embedding_batch_size",
-                "ptu_*",
-                "disable_background_health_check",
-                "health_check_*",
-            ],
-        ),
-        (
-            &RETRY_POLICY,
-            &[
-                "BadRequestErrorRetries",
-                "AuthenticationErrorRetries",
-                "TimeoutErrorRetries",
-                "RateLimitErrorRetries",
-                "ContentPolicyViolationErrorRetries",
-                "InternalServerErrorRetries",
-                "ServiceUnavailableErrorRetries",
-                "NotFoundErrorRetries",
-                "DefaultRetries",
-            ],
-        ),
-        (
-            &ALLOWED_FAILS_POLICY,
-            &[
-                "BadRequestErrorAllowedFails",
-                "AuthenticationErrorAllowedFails",
-                "TimeoutErrorAllowedFails",
-                "RateLimitErrorAllowedFails",
-                "ContentPolicyViolationErrorAllowedFails",
-                "InternalServerErrorAllowedFails",
-                "ServiceUnavailableErrorAllowedFails",
-                "NotFoundErrorAllowedFails",
-                "BadGatewayErrorAllowedFails",
-            ],
-        ),
-    ];
-    for (table, keys) in all {
+    for (table, keys) in OF_LITELLM {
         let known: HashSet<_> = table.names().collect();
-        for key in keys {
+        for key in keys.split_whitespace() {
             assert!(known.contains(key), "{}.{key}", table.place);
         }
     }

@@ -196,6 +196,16 @@ fn a_text_that_may_be_a_secret_is_not_quoted() {
 }
 
 #[test]
+fn a_token_that_would_have_to_be_fetched_is_none() {
+    let text = "model_list: [{model_name: c, litellm_params: {model: azure/x, api_base: 'https://a.example', \
+                azure_ad_token: oidc/github/x}}]";
+    assert_eq!(
+        error(text),
+        "model_list[0].litellm_params.azure_ad_token: no token is fetched: expected the token itself, or use `api_key`"
+    );
+}
+
+#[test]
 fn a_master_key_is_a_key() {
     let master = |key: &str| error(&with(&format!("general_settings: {{master_key: {key}}}")));
     let at = "general_settings.master_key";
