@@ -7,13 +7,13 @@ import anthropic
 
 import wire
 from gateway import GatewayTest
-from upstream import PATIENCE, Answer, Events
+from upstream import KEY, PATIENCE, Answer, Events
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 ASK = {"model": "claude", "max_tokens": 64, "messages": MESSAGES}
 CLIENT_KEY = "key-of-the-client"
 
-MODEL = "hosted_vllm/real"
+MODEL = "anthropic/real"
 
 
 class AnthropicTest(GatewayTest):
@@ -45,13 +45,14 @@ class Answers(AnthropicTest):
     def test_a_message_has_its_text_stop_reason_and_usage(self):
         self.check(self.alone().messages.create(**ASK))
 
-    def test_a_deployment_gets_its_own_model_and_none_of_the_clients_keys(self):
+    def test_a_deployment_gets_its_own_model_and_key(self):
         versions = {"anthropic-version": "2023-06-01", "anthropic-beta": "context-1m-2025-08-07"}
         self.alone().messages.create(**ASK, system="Be brief.", stop_sequences=["."], extra_headers=versions)
         [request] = self.one.received
         self.assertEqual(request.path, "/v1/messages")
         self.assertEqual(request.json, {**ASK, "model": "real", "system": "Be brief.", "stop_sequences": ["."]})
         self.assertEqual({name: request.headers[name] for name in versions}, versions)
+        self.assertEqual(request.headers["x-api-key"], KEY)
         self.assertNotIn(CLIENT_KEY, str(request.headers))
 
     def test_a_stream_has_the_events_of_the_deployment(self):

@@ -148,6 +148,38 @@ class Routes(OpenAiTest):
             words = [chunk.choices[0].delta.content for chunk in raw.parse()]
         self.assertEqual(words, ["", *wire.WORDS, None])
 
+    def test_a_request_may_name_its_own_fallbacks_and_retries(self):
+        bad = self.upstream()
+        bad.script = [Answer(wire.openai_error("broken", "server_error"), 500)] * 9
+        groups = {"chat": [bad.deployment(id) for id in "bcde"], "spare": [self.one.deployment("a")]}
+        client = self.client(self.gateway(groups, num_retries=3))
+        raw = client.chat.completions.with_raw_response.create(
+            **CHAT, extra_body={"fallbacks": ["spare"]}, extra_headers={"x-litellm-num-retries": "1"}
+        )
+        told = [raw.headers[name] for name in ("x-fleet-deployment", "x-fleet-attempts", "x-fleet-fallbacks")]
+        self.assertEqual(told, ["a", "3", "1"])
+        for request in [*bad.received, *self.one.received]:
+            self.assertEqual(request.json, {**CHAT, "model": "real"})
+
+    def test_an_input_too_long_for_one_group_goes_to_another(self):
+        error = wire.openai_error("too long", param="messages", code="context_length_exceeded")
+        small = self.upstream()
+        small.script = [Answer(error, 400)]
+        groups = {"chat": [small.deployment("small")], "large": [self.one.deployment("large")]}
+        client = self.client(self.gateway(groups, context_window_fallbacks=[{"chat": ["large"]}]))
+        raw = client.chat.completions.with_raw_response.create(**CHAT)
+        self.assertEqual((raw.headers["x-fleet-deployment"], raw.headers["x-fleet-fallbacks"]), ("large", "1"))
+
+    def test_a_stream_that_fails_before_its_first_words_is_begun_elsewhere(self):
+        bad = self.upstream()
+        failure = wire.openai_error("overloaded", "server_error")
+        bad.script = [Events([wire.data(failure)])]
+        group = [bad.deployment("bad", order=1), self.one.deployment("a", order=2)]
+        client = self.client(self.gateway({"chat": group}, num_retries=1))
+        words = [chunk.choices[0].delta.content for chunk in client.chat.completions.create(**CHAT, stream=True)]
+        self.assertEqual(words, ["", *wire.WORDS, None])
+        self.assertEqual((len(bad.received), len(self.one.received)), (1, 1))
+
 
 class Errors(OpenAiTest):
     def fails(self, error, client, **request):

@@ -69,7 +69,7 @@ def chat_events(request):
     if (request.get("stream_options") or {}).get("include_usage"):
         chunks = [{**chunk, "usage": None} for chunk in chunks]
         chunks.append({**head, "choices": [], "usage": USAGE})
-    return [_data(chunk) for chunk in chunks] + ["data: [DONE]\n\n"]
+    return [data(chunk) for chunk in chunks] + ["data: [DONE]\n\n"]
 
 
 def _chat(object, request):
@@ -190,9 +190,9 @@ def anthropic_error(type, message):
     return {"type": "error", "error": {"type": type, "message": message}, "request_id": "req_1"}
 
 
-def _data(event):
+def data(event):
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
 def named(event):
-    return f"event: {event['type']}\n{_data(event)}"
+    return f"event: {event['type']}\n{data(event)}"
