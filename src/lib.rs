@@ -76,6 +76,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `llm` | `llm`: the model's name read from a JSON body and rewritten for each deployment |
+//! | `tokens` | `llm::Tokenizer`: token counts by OpenAI's own vocabularies |
 //! | `config` | `config`: LiteLLM's YAML files, and `FleetLayer::from_yaml` |
 //! | `hyper` | what the errors of hyper, hyper-util and h2 say about whether a request was sent |
 //!

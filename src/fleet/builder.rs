@@ -75,7 +75,8 @@ impl<L> FleetBuilder<L> {
         Names::new(groups, HashMap::new()).is_group(name)
     }
 
-    /// Makes `name` another name of `group`, for fallbacks too. LiteLLM's `model_group_alias`.
+    /// Makes `name` another name of `group`, for fallbacks and retry counts too. `group` may be a name that
+    /// a wildcard matches, but no alias. LiteLLM's `model_group_alias`.
     #[must_use]
     pub fn alias(mut self, name: impl Into<GroupName>, group: impl Into<GroupName>) -> Self {
         self.settings.aliases.insert(name.into(), group.into());

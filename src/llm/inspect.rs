@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     fmt,
     future::Future,
     pin::Pin,
@@ -276,11 +277,8 @@ enum Inspection<S> {
 
 fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Demand {
     let mut tags = peeked.tags.as_ref().or(asked.tags.as_ref()).cloned().unwrap_or_default();
-    for tag in &peeked.metadata_tags {
-        if !tags.contains(tag) {
-            tags.push(Arc::clone(tag));
-        }
-    }
+    let mut seen: HashSet<_> = tags.iter().cloned().collect();
+    tags.extend(peeked.metadata_tags.iter().filter(|tag| seen.insert(Arc::clone(tag))).cloned());
     Demand {
         output_tokens: peeked.output_tokens,
         stream: peeked.stream,

@@ -1,8 +1,13 @@
-//! Knows what a request to an inference API carries: which model it asks for.
+//! Knows what requests to inference APIs carry: which model they ask for, how much, and what comes back.
 //!
-//! [`Inspect`] reads the JSON body of a request, makes the model's name the [`GroupName`](crate::GroupName) and notes
-//! where in the body it stands. [`RewriteModel`], below a balance, puts the name under which the picked
-//! [deployment](crate::Deployment::model) knows the model there instead; the rest of the body goes on byte for byte.
+//! [`Inspect`] reads the JSON body of a request in one pass: the model's name becomes the
+//! [`GroupName`](crate::GroupName), and what it asks of a router goes with it as [`Demand`](crate::Demand),
+//! [`Overrides`](crate::Overrides) and [`Fallbacks`](crate::Fallbacks). A [`TokenCounter`] says how long the input is.
+//!
+//! [`RewriteModel`], below a balance, prepares the body for the picked deployment: it puts the name under which that
+//! [knows the model](crate::Deployment::model) in the place of the caller's and takes out what is for a router; the rest
+//! goes on byte for byte and is not copied.
+//!
 //! [`Meter`], below a balance or alone, counts the tokens of the answers; what they cost is in a [`PriceList`].
 //!
 //! [`Verify`], right above the client of each deployment, finds out what a failed response means and whether a

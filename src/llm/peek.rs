@@ -95,15 +95,12 @@ fn read(text: &str) -> Result<Peeked, Problem> {
     scanner.members(|scanner, name, start| {
         // What is cut out of the member, should the rest of it stay.
         let mut inner = Vec::new();
-        let keep = match Member::of(name) {
-            Some(member) => {
-                seen.once(member)?;
-                reader.member(scanner, member, &mut inner)?
-            }
-            None => {
-                scanner.value(&mut ())?;
-                true
-            }
+        let keep = if let Some(member) = Member::of(name) {
+            seen.once(member)?;
+            reader.member(scanner, member, &mut inner)?
+        } else {
+            scanner.value(&mut ())?;
+            true
         };
         cuts.member(start..scanner.at(), keep);
         cuts.inside(inner);

@@ -18,14 +18,21 @@ pub(super) struct EventReader {
     joined: Vec<u8>,
     /// The event under way is too long: its bytes are not kept.
     too_long: bool,
-    /// The line under way has bytes.
-    in_line: bool,
-    /// The latest byte was a `\r` that ended a line: a `\n` now belongs to it.
-    after_return: bool,
+    place: Place,
     /// An event has ended, and nothing has come since.
     ended: bool,
     /// The first event is over, and with it the place for a byte order mark.
     begun: bool,
+}
+
+/// Where in its lines the stream is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    LineStart,
+    InLine,
+    /// After a `\r` that ended a line: a `\n` now belongs to it.
+    AfterReturn,
 }
 
 impl EventReader {
@@ -58,8 +65,11 @@ impl EventReader {
     /// How many bytes at the beginning of `chunk` belong to an event that has ended: the `\n` of a `\r\n` that was cut
     /// in two. They are read with this.
     pub(super) fn take_leftover(&mut self, chunk: &[u8]) -> usize {
-        let cut = self.ended && self.after_return && chunk.first() == Some(&b'\n');
-        self.after_return &= !cut;
+        let after_return = self.ended && self.place == Place::AfterReturn;
+        let cut = after_return && chunk.first() == Some(&b'\n');
+        if cut {
+            self.place = Place::LineStart;
+        }
         usize::from(cut)
     }
 
@@ -81,19 +91,26 @@ impl EventReader {
 
     /// The index after the empty line that ends the event under way.
     fn find_end(&mut self, chunk: &[u8]) -> Option<usize> {
-        let cut = std::mem::take(&mut self.after_return) && chunk.first() == Some(&b'\n');
+        let before = std::mem::take(&mut self.place);
+        let mut in_line = before == Place::InLine;
+        let cut = before == Place::AfterReturn && chunk.first() == Some(&b'\n');
         let mut at = usize::from(cut);
         loop {
             let Some(length) = memchr2(b'\n', b'\r', &chunk[at..]) else {
-                self.in_line |= at < chunk.len();
+                if in_line || at < chunk.len() {
+                    self.place = Place::InLine;
+                }
                 return None;
             };
-            let empty = length == 0 && !std::mem::take(&mut self.in_line);
-            self.in_line = false;
+            let empty = length == 0 && !std::mem::take(&mut in_line);
+            in_line = false;
             at += length + 1;
             if chunk[at - 1] == b'\r' {
-                self.after_return = at == chunk.len();
-                at += usize::from(chunk.get(at) == Some(&b'\n'));
+                match chunk.get(at) {
+                    Some(b'\n') => at += 1,
+                    Some(_) => {}
+                    None => self.place = Place::AfterReturn,
+                }
             }
             if empty {
                 return Some(at);

@@ -11,7 +11,7 @@ use tokio::time::{advance, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::limit::ConcurrencyLimit;
 use tower_fleet::{
-    Trail,
+    Demand, Trail,
     outcome::{Failure, FailureKind},
 };
 
@@ -211,4 +211,22 @@ async fn a_member_removed_between_the_pick_and_the_call_still_serves_the_request
     gate.set(Ready);
     assert_eq!(served(&waiting.await.expect("no panic").expect("a answers")), "a");
     assert_eq!(a.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contender_has_what_the_request_asks_for_too() {
+    let (failing, ready) = (Gate::new(Failing), Gate::new(Ready));
+    let balance = Balance::new(
+        LeastBusy,
+        [
+            (Deployment::new("failing").order(0), failing),
+            (Deployment::new("small").order(1).max_input_tokens(1), ready.clone()),
+            (Deployment::new("large").order(2), ready),
+        ],
+    );
+    let mut demand = Demand::default();
+    demand.input_tokens = Some(2);
+    let mut request = Request::new(());
+    demand.set(&mut request);
+    assert_eq!(served(&balance.oneshot(request).await.expect("large answers")), "large");
 }

@@ -34,8 +34,8 @@ fn goldens() -> Vec<Golden> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/usage");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_answer = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        !name.ends_with(".txt") && !name.ends_with(".hidden.sse")
+        let expected = path.extension().is_some_and(|extension| extension == "txt");
+        !expected && !path.to_str().unwrap().ends_with(".hidden.sse")
     };
     let goldens: Vec<_> = paths
         .filter(is_answer)

@@ -1,6 +1,7 @@
 //! What answers take: tokens and money, counted as they pass.
 
 #![cfg(feature = "llm")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod ends;
 mod golden;

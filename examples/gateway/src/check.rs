@@ -4,7 +4,10 @@ use std::{collections::HashMap, fmt, time::Duration};
 
 use tower_fleet::{
     Deployment,
-    config::{Config, ConfigError, DeploymentConfig, RouterSettings, RoutingStrategy},
+    config::{
+        Config, ConfigError, DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy,
+    },
+    llm::Provider,
 };
 
 use crate::money::Dollars;
@@ -13,21 +16,21 @@ use crate::money::Dollars;
 #[derive(Debug)]
 pub struct Report<'a> {
     config: &'a Config,
+    warnings: &'a [String],
     deployments: HashMap<String, Deployment>,
-    locked: bool,
 }
 
 impl<'a> Report<'a> {
-    /// The report of `config`.
+    /// The report of `config` and of `warnings`, which say what in the files has no effect.
     ///
     /// # Errors
     ///
     /// What keeps a fleet from being made of it.
-    pub fn of(config: &'a Config) -> Result<Self, ConfigError> {
+    pub fn of(config: &'a Config, warnings: &'a [String]) -> Result<Self, ConfigError> {
         let fleet = config.fleet()?;
         let members = fleet.groups().iter().flat_map(|group| group.members());
         let deployments = members.map(|(one, _)| (one.id().to_owned(), one.clone())).collect();
-        Ok(Self { config, deployments, locked: false })
+        Ok(Self { config, warnings, deployments })
     }
 
     fn write_deployments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,9 +41,17 @@ impl<'a> Report<'a> {
                 write!(f, "\n  {}", one.model_name)?;
                 group = Some(&one.model_name);
             }
-            let provider = one.provider.as_deref().unwrap_or("openai");
+            write!(f, "\n    {}: {}", one.id, one.model)?;
+            if let Some(provider) = &one.provider {
+                write!(f, " of {provider}")?;
+            }
+            let api = match one.api {
+                Provider::Azure => "Azure's API",
+                Provider::Anthropic => "Anthropic's API",
+                _ => "OpenAI's API",
+            };
             let key = if one.api_key.is_some() { "with a key" } else { "without a key" };
-            write!(f, "\n    {}: {} of {provider}, at {}, {key}", one.id, one.model, one.api_base)?;
+            write!(f, ", {api} at {}, {key}", one.api_base)?;
             if let Some(deployment) = self.deployments.get(&one.id) {
                 write!(f, "\n      {}", Limits(one, deployment))?;
                 write!(f, "\n      {}", Prices(deployment))?;
@@ -59,27 +70,43 @@ impl<'a> Report<'a> {
         };
         write!(f, "\nrouting:\n  strategy: {strategy}")?;
         let retries = router.num_retries.unwrap_or(RouterSettings::DEFAULT_NUM_RETRIES);
-        write!(f, "\n  retries: {retries}")?;
+        write!(f, "\n  retries: {retries}{}", Counts(&router.retry_policy))?;
+        for (group, counts) in &router.model_group_retry_policy {
+            write!(f, "\n    of {group}{}", Counts(counts))?;
+        }
         let timeout = router.timeout.unwrap_or(RouterSettings::DEFAULT_TIMEOUT);
         write!(f, "\n  time for an attempt: {}", Seconds(timeout))?;
-        let cooldown = router.cooldown_time.unwrap_or(RouterSettings::DEFAULT_COOLDOWN_TIME);
-        match router.disable_cooldowns {
-            true => f.write_str("\n  cooldown: off"),
-            false => write!(f, "\n  cooldown: {}", Seconds(cooldown)),
-        }?;
-        match router.allowed_fails {
-            Some(count) => write!(f, ", after more than {count} failures"),
-            None => Ok(()),
+        if let Some(timeout) = router.stream_timeout {
+            write!(f, ", {} for a stream", Seconds(timeout))?;
         }
+        let cooldown = router.cooldown_time.unwrap_or(RouterSettings::DEFAULT_COOLDOWN_TIME);
+        if router.disable_cooldowns {
+            return f.write_str("\n  cooldown: off");
+        }
+        write!(f, "\n  cooldown: {}", Seconds(cooldown))?;
+        if let Some(count) = router.allowed_fails {
+            write!(f, ", after more than {count} failures a minute")?;
+        }
+        write!(f, "{}", Counts(&router.allowed_fails_policy))?;
+        let checks = if router.enable_pre_call_checks { "on" } else { "off" };
+        write!(f, "\n  checks of length, images and region before a call: {checks}")
     }
 
     fn write_names(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let router = &self.config.router;
-        if !router.fallbacks.is_empty() || !router.default_fallbacks.is_empty() {
+        let lists = [
+            ("", &router.fallbacks),
+            (", when the input is too long", &router.context_window_fallbacks),
+            (", when the content is refused", &router.content_policy_fallbacks),
+        ];
+        let any = lists.iter().any(|(_, list)| !list.is_empty());
+        if any || !router.default_fallbacks.is_empty() {
             f.write_str("\nfallbacks:")?;
         }
-        for fallback in &router.fallbacks {
-            write!(f, "\n  {} -> {}", fallback.group, fallback.targets.join(", "))?;
+        for (when, list) in lists {
+            for fallback in list {
+                write!(f, "\n  {} -> {}{when}", fallback.group, fallback.targets.join(", "))?;
+            }
         }
         if !router.default_fallbacks.is_empty() {
             write!(f, "\n  any other -> {}", router.default_fallbacks.join(", "))?;
@@ -100,13 +127,12 @@ impl fmt::Display for Report<'_> {
         self.write_deployments(f)?;
         self.write_routing(f)?;
         self.write_names(f)?;
-        let key = if self.locked { "set" } else { "none, everybody may ask" };
+        let key = if self.config.master_key.is_some() { "set" } else { "none, everybody may ask" };
         write!(f, "\nmaster key: {key}")?;
-        let warnings = &self.config.warnings;
-        if !warnings.is_empty() {
+        if !self.warnings.is_empty() {
             f.write_str("\nwarnings:")?;
         }
-        warnings.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
+        self.warnings.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
     }
 }
 
@@ -120,6 +146,9 @@ impl fmt::Display for Limits<'_> {
             Some(weight) => write!(f, "weight {weight}"),
             None => write!(f, "weight {}", deployment.get_weight()),
         }?;
+        if config.blocked {
+            f.write_str(", paused")?;
+        }
         if let Some(order) = deployment.get_order() {
             write!(f, ", order {order}")?;
         }
@@ -170,7 +199,26 @@ impl fmt::Display for Prices<'_> {
                 write!(f, ", {} {what}", million(price))?;
             }
         }
-        f.write_str(", for a million tokens")
+        f.write_str(", for a million tokens")?;
+        match price.tiers.iter().map(|tier| tier.above).min() {
+            Some(above) => write!(f, "; others above {above} tokens of input"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Counts by kind of failure.
+struct Counts<'a>(&'a FailureCounts);
+
+impl fmt::Display for Counts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, count) in &self.0.by_kind {
+            write!(f, ", {kind} {count}")?;
+        }
+        match self.0.default {
+            Some(count) => write!(f, ", any other {count}"),
+            None => Ok(()),
+        }
     }
 }
 

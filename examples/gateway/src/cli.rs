@@ -16,6 +16,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// A price list in LiteLLM's format, for the deployments whose prices the configuration does not say
+    #[arg(long, value_name = "FILE", requires = "config")]
+    pub prices: Option<PathBuf>,
+
     /// Print what was understood of the configuration, and end
     #[arg(long, requires = "config")]
     pub check: bool,

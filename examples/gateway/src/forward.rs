@@ -32,6 +32,7 @@ pub(crate) async fn forward(
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = endpoint;
     *outgoing.headers_mut() = head.headers;
+    headers::to_deployment(outgoing.headers_mut());
     if let Some(group) = group {
         group.set(&mut outgoing);
     }

@@ -20,7 +20,6 @@ use tower_fleet::{
 
 use crate::{
     client::{Client, client},
-    headers,
     key::MasterKey,
 };
 
@@ -69,29 +68,16 @@ impl Gateway {
         models.extend(aliases.map(|alias| alias.name.clone()));
         let service = ServiceBuilder::new()
             .layer(InspectLayer::new())
-            .map_request(inspected as fn(_) -> _)
+            .map_request(Asked::note as fn(_) -> _)
             .service(fleet.layer(client()?));
         Ok(Self {
             service,
             deployments,
             models,
             started: SystemTime::now(),
-            key: None,
+            key: config.master_key.clone().map(MasterKey::new),
             cut_off: AtomicBool::new(false),
         })
-    }
-
-    /// Lets in only those who hold `key`; by default everybody.
-    #[must_use]
-    pub fn master_key(mut self, key: &str) -> Self {
-        self.key = Some(MasterKey::new(key));
-        self
-    }
-
-    /// Whether callers must hold a key.
-    #[must_use]
-    pub const fn is_locked(&self) -> bool {
-        self.key.is_some()
     }
 
     /// The process ends now: a request that still runs is cut off by it, not left by its client.
@@ -110,13 +96,6 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// What becomes of a request once its body has been read: only now, as some of the client's headers are read with it.
-fn inspected(mut request: Request<ReplayBody>) -> Request<ReplayBody> {
-    headers::to_deployment(request.headers_mut());
-    Asked::note(&request);
-    request
-}
-
 /// The model a request asks for, known once its body has been read: rides in the request's extensions.
 #[derive(Clone, Default)]
 pub(crate) struct Asked(Arc<OnceLock<GroupName>>);
@@ -126,10 +105,12 @@ impl Asked {
         self.0.get()
     }
 
-    fn note(request: &Request<ReplayBody>) {
-        if let (Some(Self(slot)), Some(name)) = (request.extensions().get(), GroupName::of(request))
+    fn note(request: Request<ReplayBody>) -> Request<ReplayBody> {
+        if let (Some(Self(slot)), Some(name)) =
+            (request.extensions().get(), GroupName::of(&request))
         {
             slot.get_or_init(|| name.clone());
         }
+        request
     }
 }

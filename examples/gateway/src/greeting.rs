@@ -20,19 +20,13 @@ pub struct Greeting<'a> {
     address: SocketAddr,
     config: &'a Config,
     simulated: bool,
-    locked: bool,
 }
 
 impl<'a> Greeting<'a> {
-    /// A greeting from the server of `config` at `address`; `locked` if callers must hold a key.
+    /// A greeting from the server of `config` at `address`.
     #[must_use]
-    pub const fn new(
-        address: SocketAddr,
-        config: &'a Config,
-        simulated: bool,
-        locked: bool,
-    ) -> Self {
-        Self { address, config, simulated, locked }
+    pub const fn new(address: SocketAddr, config: &'a Config, simulated: bool) -> Self {
+        Self { address, config, simulated }
     }
 
     /// Writes it to the standard output; if nobody reads that, so be it.
@@ -44,7 +38,8 @@ impl<'a> Greeting<'a> {
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let address = self.address;
-        (!self.simulated && !self.locked && !address.ip().is_loopback()).then(|| {
+        let locked = self.config.master_key.is_some();
+        (!self.simulated && !locked && !address.ip().is_loopback()).then(|| {
             format!(
                 "there is no `general_settings.master_key`, and {address} is not a loopback address: whoever \
                  reaches it can use every key of the configuration"
@@ -76,7 +71,7 @@ impl fmt::Display for Greeting<'_> {
         }
         self.write_groups(f)?;
         if !self.simulated {
-            return f.write_str(if self.locked {
+            return f.write_str(if self.config.master_key.is_some() {
                 "\nCallers must hold the master key."
             } else {
                 "\nThere is no master key: everybody who reaches this address may ask."
@@ -118,13 +113,16 @@ impl fmt::Display for Greeting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tower_fleet::upstream::Secret;
+
     use super::*;
 
     fn warning(address: &str, locked: bool) -> Option<String> {
         let yaml =
             "model_list: [{model_name: m, litellm_params: {model: a/b, api_base: 'http://c/v1'}}]";
-        let config = Config::from_yaml_with(yaml, |_| None).unwrap();
-        Greeting::new(address.parse().unwrap(), &config, false, locked).warning()
+        let mut config = Config::from_yaml_with(yaml, |_| None).unwrap();
+        config.master_key = locked.then(|| Secret::new("sk-1234").unwrap());
+        Greeting::new(address.parse().unwrap(), &config, false).warning()
     }
 
     #[test]

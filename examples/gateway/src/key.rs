@@ -1,9 +1,8 @@
 //! Who may ask.
 
-use std::fmt;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use subtle::{Choice, ConstantTimeEq as _};
+use tower_fleet::upstream::Secret;
 
 /// Where clients put a key, with or without `Bearer` before it.
 const PLACES: [HeaderName; 4] = [
@@ -14,21 +13,21 @@ const PLACES: [HeaderName; 4] = [
 ];
 
 /// The key that callers must hold.
-pub(crate) struct MasterKey(Box<[u8]>);
+#[derive(Debug)]
+pub(crate) struct MasterKey(Secret);
 
 impl MasterKey {
-    pub(crate) fn new(key: &str) -> Self {
-        Self(key.as_bytes().into())
+    pub(crate) const fn new(key: Secret) -> Self {
+        Self(key)
     }
 
     /// Whether it is in any of the headers that carry keys. How long that takes does not tell how much of a wrong key
     /// is right, only whether its length is.
     pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        let ours = self.0.expose().as_bytes();
         let keys =
             PLACES.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
-        keys.map(without_scheme)
-            .fold(Choice::from(0), |found, key| found | key.ct_eq(&self.0))
-            .into()
+        keys.map(without_scheme).fold(Choice::from(0), |found, key| found | key.ct_eq(ours)).into()
     }
 }
 
@@ -40,12 +39,6 @@ fn without_scheme(value: &[u8]) -> &[u8] {
     }
 }
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(..)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +46,7 @@ mod tests {
     fn opens(headers: &[(&'static str, &'static str)]) -> bool {
         let header =
             |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        MasterKey::new("sk-1234").is_in(&headers.iter().map(header).collect())
+        MasterKey::new(Secret::new("sk-1234").unwrap()).is_in(&headers.iter().map(header).collect())
     }
 
     #[test]

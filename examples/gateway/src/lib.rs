@@ -3,7 +3,7 @@
 //! All routing is the library's; this crate wires it to sockets:
 //!
 //! ```text
-//! hyper ▸ axum ▸ Inspect ▸ headers ▸ FleetLayer (from the configuration) ▸ hyper-util client over rustls
+//! hyper ▸ axum ▸ headers ▸ Inspect ▸ FleetLayer (from the configuration) ▸ hyper-util client over rustls
 //! ```
 //!
 //! A [`Gateway`] is the whole server of a [`Config`](tower_fleet::config::Config), [`serve()`] runs it until it is told to

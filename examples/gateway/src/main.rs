@@ -4,6 +4,7 @@ use std::{
     io::{self, ErrorKind, Write as _},
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tower_fleet::{
     BoxError,
     config::{Config, ConfigError},
+    llm::{PriceList, PriceListError},
 };
 use tower_fleet_gateway::{
     Args, Ending, Gateway, Greeting, Report, Signals, chain, init_log, serve, simulate,
@@ -34,22 +36,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Ending, BoxError> {
-    let config = match &args.config {
-        Some(file) => from_file(file)?,
-        None => simulate::start().await?,
+    let (config, warnings) = match &args.config {
+        Some(file) => from_files(file, args.prices.as_deref())?,
+        None => (simulate::start().await?, Vec::new()),
     };
     if args.check {
-        check(&config)?;
+        check(&config, &warnings)?;
         return Ok(Ending::Drained);
     }
-    for warning in config.warnings.iter().filter(|_| args.config.is_some()) {
+    for warning in warnings {
         eprintln!("warning: {warning}");
     }
     let gateway = Gateway::new(&config)?;
     let listener = listen(&args.host, args.port).await?;
     let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
-    let greeting = Greeting::new(address, &config, args.config.is_none(), gateway.is_locked());
+    let greeting = Greeting::new(address, &config, args.config.is_none());
     if let Some(warning) = greeting.warning() {
         eprintln!("warning: {warning}");
     }
@@ -76,8 +78,8 @@ async fn run(args: Args) -> Result<Ending, BoxError> {
 }
 
 /// Prints what was understood of the configuration.
-fn check(config: &Config) -> Result<(), BoxError> {
-    writeln!(io::stdout(), "{}", Report::of(config)?)?;
+fn check(config: &Config, warnings: &[String]) -> Result<(), BoxError> {
+    writeln!(io::stdout(), "{}", Report::of(config, warnings)?)?;
     Ok(())
 }
 
@@ -91,10 +93,22 @@ async fn listen(host: &str, port: u16) -> Result<TcpListener, BoxError> {
     })
 }
 
-fn from_file(file: &Path) -> Result<Config, BoxError> {
-    Config::from_file(file).map_err(|error| match error {
+/// A configuration, with prices where there is a list of them, and what of the files has no effect.
+fn from_files(file: &Path, prices: Option<&Path>) -> Result<(Config, Vec<String>), BoxError> {
+    let mut config = Config::from_file(file).map_err(|error| match error {
         // It names the file.
-        ConfigError::Read { .. } => error.into(),
+        ConfigError::Read { .. } => BoxError::from(error),
         _ => format!("{} cannot be used\n{}", file.display(), chain(&error)).into(),
-    })
+    })?;
+    let mut warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    if let Some(file) = prices {
+        let list = PriceList::from_file(file).map_err(|error| match error {
+            PriceListError::Read { .. } => BoxError::from(error),
+            _ => format!("{} cannot be used: {}", file.display(), chain(&error)).into(),
+        })?;
+        let problems = list.problems().iter();
+        warnings.extend(problems.map(|problem| format!("{}: {problem}", file.display())));
+        config.prices = Some(Arc::new(list));
+    }
+    Ok((config, warnings))
 }

@@ -60,7 +60,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
             let error = ApiError::wrong_method(request.method(), request.uri().path());
             turn_away(&request, &error)
         });
-    let router = if gateway.is_locked() {
+    let router = if gateway.key.is_some() {
         router.layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
     } else {
         router

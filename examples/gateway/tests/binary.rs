@@ -103,10 +103,10 @@ router_settings:
     let told = String::from_utf8(output.stdout).unwrap();
     let lines = [
         "  chat",
-        "    chat/1: llama-3 of groq, at https://api.groq.com/openai/v1, with a key",
+        "    chat/1: llama-3 of groq, OpenAI's API at https://api.groq.com/openai/v1, with a key",
         "      weight 2, 30 s for an attempt",
         "      price not known",
-        "    chat/2: local of openai, at http://gpu/v1, without a key",
+        "    chat/2: local, OpenAI's API at http://gpu/v1, without a key",
         "      weight 1, order 1, at most 8 requests at a time",
         "  strategy: least-busy",
         "  retries: 3",
@@ -207,7 +207,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
     let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
     let streaming = Upstream::start(move |_| {
         let body = body.lock().unwrap().take().unwrap();
-        async move { axum::response::Response::new(body) }
+        async move { events(body) }
     });
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
@@ -230,7 +230,8 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
-    let stream = open(ask(&url, "stream")).await;
+    chunks.send("data: {}\n\n").unwrap();
+    let stream = open(ask_for_a_stream(&url, "stream")).await;
     drop(stream);
     let expected =
         "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
@@ -253,7 +254,7 @@ async fn a_body_that_breaks_off_is_a_warning() {
         while !request.ends_with(b"}") {
             socket.read_buf(&mut request).await.unwrap();
         }
-        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart").await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"part\"").await.unwrap();
     });
     let text = format!("model_list:\n{}", entry("m", "a", &base, ""));
     let (mut child, url) = spawned(command().arg("--config").arg(file("broken", &text))).await;
@@ -290,9 +291,9 @@ async fn a_sigterm_lets_running_requests_finish() {
     let closed = async { while TcpStream::connect(address).await.is_ok() {} };
     timeout(PATIENCE, closed).await.expect("a closed door in time");
 
-    chunks.send("the whole answer").unwrap();
+    chunks.send(r#"{"the": "whole answer"}"#).unwrap();
     drop(chunks);
-    assert_eq!(running.await.unwrap().body, "the whole answer");
+    assert_eq!(running.await.unwrap().body, r#"{"the": "whole answer"}"#);
     assert_eq!(code(&mut child).await, 0);
     assert!(rest(errors).await.contains("stopped: every request was answered"));
 }

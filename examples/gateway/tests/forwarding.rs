@@ -181,7 +181,7 @@ async fn streaming() -> (tokio::sync::mpsc::UnboundedSender<&'static str>, Upstr
     let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
     let upstream = Upstream::start(move |_| {
         let body = body.lock().unwrap().take().unwrap();
-        async move { axum::response::Response::new(body) }
+        async move { events(body) }
     });
     (chunks, upstream.await)
 }
@@ -190,10 +190,14 @@ async fn streaming() -> (tokio::sync::mpsc::UnboundedSender<&'static str>, Upstr
 async fn a_stream_passes_chunk_by_chunk_and_holds_its_place_to_the_end() {
     let (chunks, upstream) = streaming().await;
     let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
-    let (head, mut body) = open(ask(&url, "m")).await.into_parts();
+    let texts = ["data: one\n\n", "data: two\n\n"];
+    chunks.send(texts[0]).unwrap();
+    let (head, mut body) = open(ask_for_a_stream(&url, "m")).await.into_parts();
     assert_eq!(head.headers["x-fleet-deployment"], "a");
-    for text in ["data: one\n\n", "data: two\n\n"] {
-        chunks.send(text).unwrap();
+    for (index, text) in texts.into_iter().enumerate() {
+        if index > 0 {
+            chunks.send(text).unwrap();
+        }
         assert_eq!(chunk(&mut body).await.unwrap(), text);
         assert_eq!(state(&url, "a").await["in_flight"], 1);
     }
@@ -207,8 +211,8 @@ async fn a_stream_passes_chunk_by_chunk_and_holds_its_place_to_the_end() {
 async fn a_client_that_goes_away_frees_the_place() {
     let (chunks, upstream) = streaming().await;
     let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
-    let mut response = open(ask(&url, "m")).await;
     chunks.send("data: one\n\n").unwrap();
+    let mut response = open(ask_for_a_stream(&url, "m")).await;
     chunk(response.body_mut()).await.unwrap();
     assert_eq!(state(&url, "a").await["in_flight"], 1);
     drop(response);

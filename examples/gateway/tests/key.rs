@@ -10,8 +10,8 @@ use support::*;
 const KEY: &str = "sk-master-1234";
 
 async fn locked(upstream: &Upstream) -> String {
-    let config = config(&[entry("m", "a", &upstream.base, "")], "");
-    started(Gateway::new(&config).unwrap().master_key(KEY)).await
+    let rest = format!("general_settings: {{master_key: {KEY}}}");
+    gateway(&[entry("m", "a", &upstream.base, "")], &rest).await
 }
 
 fn with(mut request: Request<String>, name: &'static str, value: &str) -> Request<String> {

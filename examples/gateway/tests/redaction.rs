@@ -49,7 +49,7 @@ async fn deployments() -> Vec<(&'static str, String)> {
             tokio::task::yield_now().await;
             Err(std::io::Error::other("cut"))
         });
-        let begun = futures_util::stream::once(async { Ok("half an") });
+        let begun = futures_util::stream::once(async { Ok("{\"half\": ") });
         Response::new(Body::from_stream(begun.chain(cut)))
     });
     let silent = Upstream::start(|_| std::future::pending::<Response>());

@@ -9,7 +9,7 @@ use support::*;
 use tower_fleet_gateway::simulate;
 
 async fn simulated() -> String {
-    started(Gateway::new(&simulate::start().await.unwrap()).unwrap()).await
+    started(&simulate::start().await.unwrap()).await
 }
 
 /// The data of each event of a stream.

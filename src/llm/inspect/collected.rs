@@ -28,6 +28,12 @@ impl Collected {
         self.all.put(data);
     }
 
+    /// Where in memory the bytes are.
+    #[cfg(test)]
+    pub(super) fn begins_at(&self) -> *const u8 {
+        if self.all.is_empty() { self.first.as_ptr() } else { self.all.as_ptr() }
+    }
+
     pub(super) fn finish(self) -> Bytes {
         if self.all.is_empty() { self.first } else { self.all.freeze() }
     }

@@ -55,6 +55,27 @@ async fn the_model_becomes_the_group_and_the_body_goes_on_whole() {
 }
 
 #[tokio::test]
+async fn one_chunk_is_not_copied_and_several_are_put_together_once() {
+    let text = Bytes::from(format!(r#"{{"model": "chat", "input": "{}"}}"#, "a".repeat(10 << 20)));
+    let (_, _, whole) = inspect(InspectLayer::new(), post(Full::new(text.clone()))).await.unwrap();
+    assert_eq!(whole.as_ptr(), text.as_ptr());
+
+    let mut collected = Collected::default();
+    let mut memory = None;
+    for start in (0..text.len()).step_by(1 << 16) {
+        let chunk = text.slice(start..text.len().min(start + (1 << 16)));
+        let announced = text.len() - start - chunk.len();
+        collected.push(chunk, announced);
+        // The first chunk alone stays where it is.
+        if start > 0 {
+            let at = collected.begins_at();
+            assert_eq!(*memory.get_or_insert(at), at, "moved");
+        }
+    }
+    assert_eq!(collected.finish(), text);
+}
+
+#[tokio::test]
 async fn a_body_is_read_up_to_the_limit_and_not_beyond() {
     let layer = |limit| InspectLayer::new().limit(limit);
     let (whole, cut) = (|| post(Full::new(Bytes::from(CHAT))), || post(chunks(&[CHAT, " ", " "])));

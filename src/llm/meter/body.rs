@@ -139,10 +139,8 @@ impl<B: Body> Body for MeteredBody<B> {
         let mut this = self.project();
         let to_bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
         loop {
-            if let Some(reading) = this.reading {
-                if let Some(due) = reading.due.pop_front() {
-                    return Poll::Ready(Some(Ok(Frame::data(due))));
-                }
+            if let Some(due) = this.reading.as_mut().and_then(|reading| reading.due.pop_front()) {
+                return Poll::Ready(Some(Ok(Frame::data(due))));
             }
             if let Some(then) = this.then.take() {
                 return Poll::Ready(Some(then));

@@ -93,13 +93,15 @@ impl<'a> Cursor<'a> {
         Some(0)
     }
 
-    /// Goes past a value: the number, if it is one of tokens.
-    pub(super) fn count(&mut self) -> Option<Option<u64>> {
+    /// Goes past a value, and puts it in `place` if it is a number of tokens: whether it is.
+    pub(super) fn count(&mut self, place: &mut Option<u64>) -> Option<bool> {
         self.peek()?;
         let before = self.rest;
         self.skip()?;
         let value = &before[..before.len() - self.rest.len()];
-        Some(str::from_utf8(value).ok().and_then(|value| value.parse().ok()))
+        let count = str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+        *place = count.or(*place);
+        Some(count.is_some())
     }
 
     /// Goes past a value.

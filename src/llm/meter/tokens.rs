@@ -30,15 +30,14 @@ impl Told {
                 b"cache_read_input_tokens" => &mut self.cache_read,
                 b"cache_creation_input_tokens" => &mut self.cache_written,
                 b"prompt_tokens_details" | b"input_tokens_details" => {
-                    return self.details(cursor, b"cached_tokens");
+                    return details(cursor, b"cached_tokens", &mut self.cached);
                 }
                 b"completion_tokens_details" | b"output_tokens_details" => {
-                    return self.details(cursor, b"reasoning_tokens");
+                    return details(cursor, b"reasoning_tokens", &mut self.reasoning);
                 }
                 _ => return cursor.skip(),
             };
-            if let Some(count) = cursor.count()? {
-                *place = Some(count);
+            if cursor.count(place)? {
                 any = true;
                 match name {
                     b"prompt_tokens" => self.input_is_rest = false,
@@ -50,19 +49,15 @@ impl Told {
         })?;
         Some(any)
     }
+}
 
-    fn details(&mut self, cursor: &mut Cursor<'_>, wanted: &[u8]) -> Option<()> {
-        cursor.members(|name, cursor| {
-            let count = cursor.count()?;
-            if name == wanted && count.is_some() {
-                match name {
-                    b"cached_tokens" => self.cached = count,
-                    _ => self.reasoning = count,
-                }
-            }
-            Some(())
-        })
-    }
+/// Reads the one member that is `wanted` of an object into `place`.
+fn details(cursor: &mut Cursor<'_>, wanted: &[u8], place: &mut Option<u64>) -> Option<()> {
+    cursor.members(
+        |name, cursor| {
+            if name == wanted { cursor.count(place).map(drop) } else { cursor.skip() }
+        },
+    )
 }
 
 /// The tokens of one answer, as far as it has passed.

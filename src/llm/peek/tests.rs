@@ -74,10 +74,11 @@ fn what_is_asked_of_a_router_is_read() {
         r#""num_retries": 3, "timeout": 2.5, "stream_timeout": 10, "priority": -1, "tags": ["a"],
            "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
     );
-    let mut expected = Overrides::default();
-    expected.retries = Some(3);
-    expected.timeout = Some(Duration::from_millis(2500));
-    expected.stream_timeout = Some(Duration::from_secs(10));
+    let expected = Overrides {
+        retries: Some(3),
+        timeout: Some(Duration::from_millis(2500)),
+        stream_timeout: Some(Duration::from_secs(10)),
+    };
     assert_eq!(peeked.overrides, expected);
     assert_eq!(peeked.priority, Some(-1));
     assert_eq!(peeked.tags, Some(vec!["a".into()]));

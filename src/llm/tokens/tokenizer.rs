@@ -9,9 +9,9 @@ use super::{Count, Prompt, TokenCounter};
 /// A model that is not known, or a group that has another name than its model, is counted by `o200k_base`, which the
 /// newer models of OpenAI have. Other providers' models count otherwise: for Claude expect a fifth more.
 ///
-/// A count takes about 50 µs for each KiB, so a text of more than 8 KiB is counted on Tokio's threads for blocking work,
-/// where there is a runtime, and the request waits for it. A vocabulary takes a tenth of a second and some 50 MB when it
-/// is first used: [`warm`](Self::warm) does that ahead.
+/// A count takes about a tenth of a millisecond for each KiB, so a text of more than 8 KiB is counted on Tokio's threads
+/// for blocking work, where there is a runtime, and the request waits for it. A vocabulary takes a fraction of a second
+/// and some 50 MB when it is first used: [`warm`](Self::warm) does that ahead.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Tokenizer;

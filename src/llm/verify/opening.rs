@@ -67,11 +67,12 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
         let complete = complete || whole;
         match name {
             b"" if value.is_some() => commented = true,
-            b"" if begun => return if is_error { Opening::Error } else { Opening::Good },
+            b"" if is_error => return Opening::Error,
+            b"" if begun => return Opening::Good,
             b"" => {}
             b"event" => {
                 begun = true;
-                is_error = complete && value.is_some_and(|value| value.trim_ascii() == b"error");
+                is_error |= complete && value.is_some_and(|value| value.trim_ascii() == b"error");
             }
             b"data" if is_error => return Opening::Error,
             b"data" if complete => {
@@ -93,11 +94,12 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
         }
     }
     match (begun, whole) {
-        (true, true) if is_error => Opening::Error,
+        _ if is_error => Opening::Error,
         (true, true) => Opening::Good,
-        (false, true) if !commented => Opening::Empty,
-        _ if commented && !begun => Opening::Good,
-        _ => Opening::Unclear,
+        (true, false) => Opening::Unclear,
+        (false, _) if commented => Opening::Good,
+        (false, true) => Opening::Empty,
+        (false, false) => Opening::Unclear,
     }
 }
 

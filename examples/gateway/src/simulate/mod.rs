@@ -44,12 +44,13 @@ pub async fn start() -> Result<Config, BoxError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let Manner { group, id, price: (input, output), .. } = manner;
         let address = listener.local_addr()?;
+        let provider = if manner.is_anthropic() { "anthropic" } else { "openai" };
         let [input, output, cached] = [*input, *output, *input / 10.0].map(|price| price / 1e6);
         writeln!(
             yaml,
             "  - model_name: {group}\n    \
                  litellm_params:\n      \
-                   model: openai/{id}-1\n      \
+                   model: {provider}/{id}-1\n      \
                    api_base: http://{address}/v1\n      \
                    input_cost_per_token: {input}\n      \
                    output_cost_per_token: {output}\n      \

@@ -18,7 +18,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc};
 use tower_fleet::config::Config;
-pub(crate) use tower_fleet_gateway::Gateway;
+use tower_fleet_gateway::Gateway;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,6 +93,11 @@ pub(crate) fn channel() -> (mpsc::UnboundedSender<&'static str>, Body) {
     (sender, Body::from_stream(chunks))
 }
 
+/// The response of a stream of events.
+pub(crate) fn events(body: Body) -> Response {
+    Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+}
+
 /// An address where nothing listens.
 pub(crate) async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,16 +114,13 @@ pub(crate) fn entry(group: &str, id: &str, base: &str, more: &str) -> String {
 
 /// Starts a gateway and returns its address.
 pub(crate) async fn gateway(entries: &[String], rest: &str) -> String {
-    started(Gateway::new(&config(entries, rest)).unwrap()).await
-}
-
-pub(crate) fn config(entries: &[String], rest: &str) -> Config {
     let yaml = format!("model_list:\n{}{rest}", entries.concat());
-    Config::from_yaml_with(&yaml, |_| None).unwrap()
+    started(&Config::from_yaml_with(&yaml, |_| None).unwrap()).await
 }
 
-/// Lets a gateway serve and returns its address.
-pub(crate) async fn started(gateway: Gateway) -> String {
+/// Starts the gateway that `config` describes and returns its address.
+pub(crate) async fn started(config: &Config) -> String {
+    let gateway = Gateway::new(config).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let forever = || std::future::pending();
@@ -177,6 +179,11 @@ pub(crate) fn ask(url: &str, model: &str) -> Request<String> {
     let body = format!(r#"{{"messages": [], "model": "{model}", "temperature": 0.10}}"#);
     let request = Request::post(format!("{url}/v1/chat/completions"));
     request.header("content-type", "application/json").body(body).unwrap()
+}
+
+pub(crate) fn ask_for_a_stream(url: &str, model: &str) -> Request<String> {
+    let body = format!(r#"{{"model": "{model}", "stream": true}}"#);
+    post(url, "/v1/chat/completions", &body)
 }
 
 pub(crate) fn post(url: &str, path: &str, body: &str) -> Request<String> {

@@ -20,9 +20,7 @@ fn only_the_usage_of_the_object_itself_counts() {
         format!(r#"{{"usage": {USAGE}}}"#),
         format!(r#" {{"a": {{"usage": {{"prompt_tokens": 9}}}}, "usage" :{USAGE} , "b": 1}} "#),
         format!(r#"{{"a": "\"usage\": {{", "b": ["}}", "\\"], "usage":{USAGE}}}"#),
-        format!(
-            r#"{{"usage": {{"x": {{"y": ["}}"]}}, "prompt_tokens": 3,"completion_tokens":2}}}}"#
-        ),
+        r#"{"usage": {"x": {"y": ["}"]}, "prompt_tokens": 3,"completion_tokens":2}}"#.to_owned(),
         format!(r#"{{"usage": null, "usage": {USAGE}}}"#),
     ] {
         assert_eq!(told(&json), Some((3, 2)), "{json}");

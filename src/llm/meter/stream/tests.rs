@@ -55,11 +55,28 @@ fn an_event_is_held_no_longer_than_it_may_be_the_added_usage() {
 }
 
 #[test]
-fn an_event_too_long_for_a_usage_is_not_held() {
-    let mut stream = Stream::new(true);
+fn an_event_too_long_for_a_usage_passes_whole_however_it_comes() {
     let begin = format!("data: {{\"x\":\"{}", "x".repeat(HELD - 20));
+    let end = format!("{}\",{}", "x".repeat(30), USAGE.trim_start_matches("data: {"));
+
+    let mut stream = Stream::new(true);
     assert_eq!(passed(&mut stream, &begin), [""; 0]);
     assert_eq!(passed(&mut stream, &"x".repeat(30)).len(), 2);
+    assert_eq!(passed(&mut stream, &end), [&*end]);
+    let whole = format!("{begin}{end}");
+    assert_eq!(passed(&mut Stream::new(true), &whole), [whole]);
+}
+
+#[test]
+fn an_event_that_says_two_things_passes_whole_however_it_comes() {
+    for member in ["\"usage\":null,", "\"choices\":[{}],"] {
+        let event = USAGE.replacen('{', &format!("{{{member}"), 1);
+        assert_eq!(passed(&mut Stream::new(true), &event), [&*event]);
+        let mut stream = Stream::new(true);
+        let (begin, end) = event.split_at(event.find(member).unwrap() + member.len());
+        assert_eq!(passed(&mut stream, begin), [begin]);
+        assert_eq!(passed(&mut stream, end), [end]);
+    }
 }
 
 #[test]
