@@ -12,17 +12,16 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tower::{Service, ServiceBuilder, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_fleet::{
     BoxError, Deployment,
-    balance::{BalanceLayer, LeastBusy},
+    balance::{Balance, LeastBusy},
     body::ReplayBody,
     llm::{InspectLayer, RewriteModelLayer, RewrittenBody},
-    upstream::Upstream,
 };
 use tower_fleet_benches::now;
 
-fn main() -> Result<(), BoxError> {
+fn main() {
     let full = std::env::args().any(|argument| argument == "--bench");
     println!("inspect and rewrite, median         ours, us   Value, us   Value / ours");
     for (name, goal, body) in bodies() {
@@ -30,7 +29,7 @@ fn main() -> Result<(), BoxError> {
         let (rounds, requests) =
             if full { (15, (4 << 20) / body.len().max(4 << 10) + 1) } else { (1, 1) };
         let (mut ours, mut value) = (Vec::new(), Vec::new());
-        let mut service = stack()?;
+        let mut service = stack();
         for _ in 0..rounds {
             ours.push(time(requests, || send(&mut service, &body)));
             value.push(time(requests, || round_trip(&body)));
@@ -42,7 +41,6 @@ fn main() -> Result<(), BoxError> {
             None => println!(),
         }
     }
-    Ok(())
 }
 
 /// The bodies, and how many times as fast as a `Value` the goal is.
@@ -91,8 +89,7 @@ fn image(len: usize) -> Value {
     ]}])
 }
 
-fn stack()
--> Result<impl Service<Request<Full<Bytes>>, Response = Response<impl http_body::Body>>, BoxError> {
+fn stack() -> impl Service<Request<Full<Bytes>>, Response = Response<impl http_body::Body>> {
     let client = service_fn(async |request: Request<RewrittenBody<ReplayBody>>| {
         let mut body = request.into_body();
         while let Some(frame) = body.frame().await {
@@ -101,11 +98,8 @@ fn stack()
         Ok::<_, BoxError>(Response::new(Full::new(Bytes::new())))
     });
     let deployment = Deployment::new("eu").model("gpt-4o-2024");
-    Ok(ServiceBuilder::new()
-        .layer(InspectLayer::new())
-        .layer(BalanceLayer::new(LeastBusy, [(deployment, Upstream::new("http://eu.example")?)]))
-        .layer(RewriteModelLayer::new().include_usage(true))
-        .service(client))
+    let prepared = RewriteModelLayer::new().include_usage(true).layer(client);
+    InspectLayer::new().layer(Balance::new(LeastBusy, [(deployment, prepared)]))
 }
 
 fn send<S>(service: &mut S, body: &Bytes)

@@ -51,6 +51,22 @@ pub(super) fn kind_within(body: &[u8], classify: &dyn Classify) -> FailureKind {
     refine(None, body).or_else(|| of_error(error.as_ref()?)).unwrap_or(Server)
 }
 
+/// Whether the body of a 404 says that the server has no such path, rather than no such model: then it is the request
+/// that went astray, and others are served as before.
+pub(super) fn is_unknown_path(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    if body.is_empty() || UNKNOWN_PATH.iter().any(|text| body == text.as_bytes()) {
+        return true;
+    }
+    let error = ErrorBody::parse(body);
+    error.as_ref().and_then(ErrorBody::message).is_some_and(|message| {
+        UNKNOWN_PATH.contains(&message) || message.starts_with("Invalid URL (")
+    })
+}
+
+/// The body or its message, as a whole: of Go's servers (Ollama), FastAPI's (vLLM, SGLang), and llama.cpp's.
+const UNKNOWN_PATH: [&str; 3] = ["404 page not found", "Not Found", "File Not Found"];
+
 /// The members of an error body that say what it means, wherever each API puts them.
 struct ErrorBody {
     /// The whole object.

@@ -254,3 +254,25 @@ async fn what_an_answer_costs_is_counted_by_the_file_or_a_price_list() {
         assert!((totals.cost - cost).abs() < 1e-9, "{group}: {totals:?}");
     }
 }
+
+#[tokio::test]
+async fn a_stream_is_asked_for_its_usage_where_the_server_knows_how_to_tell() {
+    for (provider, asked) in [("hosted_vllm", true), ("openai", false)] {
+        let event = r#"data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}"#;
+        let usage =
+            r#"data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}"#;
+        let stream = format!("{event}\n\n{usage}\n\ndata: [DONE]\n\n");
+        let server =
+            Upstream::answering(Answer::status(200).body("text/event-stream", stream)).await;
+        let chat = CHAT.replace("openai/up", &format!("{provider}/up"));
+        let fleet = fleet("", &[(&chat, &server)]);
+        let body = r#"{"model": "chat", "stream": true, "messages": []}"#;
+        let answer = fleet.service.clone().oneshot(post("/v1/chat/completions", body)).await;
+        let answer = answer.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(answer, format!("{event}\n\ndata: [DONE]\n\n"), "{provider}");
+        let (_, sent) = server.latest();
+        let sent = String::from_utf8(sent.to_vec()).unwrap();
+        assert_eq!(sent.contains(r#""include_usage":true"#), asked, "{sent}");
+        assert_eq!(fleet.deployment(0).usage().usage.input, 7);
+    }
+}

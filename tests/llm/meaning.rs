@@ -47,6 +47,40 @@ async fn a_request_that_is_too_long_is_not_retried_and_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_path_that_no_deployment_has_sets_none_aside_and_is_tried_on_each() {
+    for body in [
+        "",
+        "404 page not found\n",
+        r#"{"detail": "Not Found"}"#,
+        r#"{"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}}"#,
+        r#"{"error": {"message": "Invalid URL (POST /v1/messages)", "type": "invalid_request_error"}}"#,
+    ] {
+        let group = group([json(404, body), json(404, body)]);
+        let (result, kinds) = group.ask().await;
+        assert_eq!(text(result.unwrap()).await, body);
+        assert_eq!(kinds, [Some(FailureKind::NotFound); 2], "{body}");
+        for deployment in &group.deployments {
+            assert_eq!(deployment.health().status(), Status::Ready, "{body}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_gone_sets_its_deployment_aside_at_once() {
+    for body in [
+        r#"{"error": {"code": "model_not_found", "message": "No such model."}}"#,
+        r#"{"error": "model 'llama-none' not found"}"#,
+        "<html><title>404 Not Found</title></html>",
+    ] {
+        let group = group([json(404, body), good()]);
+        let (result, _) = group.ask().await;
+        assert_eq!(text(result.unwrap()).await, GOOD);
+        let status = group.deployments[0].health().status();
+        assert!(matches!(status, Status::Cooling { .. }), "{body}: {status:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_exhausted_quota_sets_the_deployment_aside_at_once_whatever_the_status() {
     for status in [400, 403, 429, 500] {
         let group = group([json(status, UNPAID), good()]);

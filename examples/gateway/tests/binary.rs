@@ -6,12 +6,13 @@ mod support;
 
 use std::{path::PathBuf, process::Stdio};
 
+use http_body_util::BodyExt;
 use support::*;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
@@ -94,6 +95,8 @@ router_settings:
   routing_strategy: least-busy
   num_retries: 3
   fallbacks: [{chat: [big]}]
+  context_window_fallbacks: [{chat: [big]}]
+  retry_policy: {RateLimitErrorRetries: 4}
   model_group_alias: {gpt-4: {model: big, hidden: true}}
 ";
     let output =
@@ -109,8 +112,9 @@ router_settings:
         "    chat/2: local, OpenAI's API at http://gpu/v1, without a key",
         "      weight 1, order 1, at most 8 requests at a time",
         "  strategy: least-busy",
-        "  retries: 3",
+        "  retries: 3, rate_limited 4, quota_exhausted 4",
         "  chat -> big",
+        "  chat -> big, when the input is too long",
         "  gpt-4 -> big, not listed",
         "master key: none, everybody may ask",
         "warnings:",
@@ -120,6 +124,69 @@ router_settings:
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }
     assert!(!told.contains("key-of"), "{told}");
+}
+
+#[tokio::test]
+async fn prices_come_from_a_list_where_the_configuration_is_silent() {
+    let text = "model_list:
+- {model_name: a, litellm_params: {model: groq/listed, api_key: key-of-a}}
+- {model_name: b, litellm_params: {model: groq/listed, api_key: key-of-b, input_cost_per_token: 1e-6, output_cost_per_token: 0}}
+";
+    let prices = r#"{
+        "groq/listed": {"input_cost_per_token": 2.5e-6, "output_cost_per_token": 1e-5, "litellm_provider": "groq"},
+        "groq/odd": {"input_cost_per_token": "cheap"}
+    }"#;
+    let check = |prices: PathBuf| {
+        let mut command = command();
+        command
+            .arg("--check")
+            .arg("--config")
+            .arg(file("priced", text))
+            .arg("--prices")
+            .arg(prices);
+        command
+    };
+    let listed = file("prices", prices);
+    let output = check(listed.clone()).output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for line in [
+        "      $2.5000 in, $10.0000 out, for a million tokens",
+        "      $1.0000 in, $0 out, for a million tokens",
+        &format!(
+            "  {}: groq/odd: input_cost_per_token: expected a number of at least 0",
+            listed.display()
+        ),
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+    }
+    let (code, errors) = failed(&mut check(file("no-prices", "[]"))).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("no-prices.yaml cannot be used: "), "{errors}");
+    let (code, errors) = failed(&mut check("/nowhere/prices.json".into())).await;
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("error: cannot read /nowhere/prices.json: No such"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_greeting_says_whether_a_key_is_needed() {
+    for (name, rest, told) in [
+        ("keyless", "", "There is no master key: everybody who reaches this address may ask."),
+        ("locked", "general_settings: {master_key: sk-1}", "Callers must hold the master key."),
+    ] {
+        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere().await, ""));
+        let mut program = command();
+        let mut child =
+            program.args(["--port", "0", "--config"]).arg(file(name, &text)).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.ends_with(&format!("{told}\n")) {
+            let line = line(&mut lines).await;
+            assert!(!line.is_empty(), "{greeting}");
+            greeting += &line;
+        }
+        assert!(!greeting.contains("sk-1"), "{greeting}");
+    }
 }
 
 #[tokio::test]
@@ -209,10 +276,14 @@ async fn the_log_tells_each_attempt_in_one_line() {
         let body = body.lock().unwrap().take().unwrap();
         async move { events(body) }
     });
+    let usage = r#"{"usage": {"prompt_tokens": 12, "completion_tokens": 5}}"#;
+    let json = &[("content-type", "application/json")];
+    let priced = Upstream::fixed(200, json, usage).await;
+    let prices = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
         entry("other", "b", &nowhere().await, ""),
-        entry("last", "\"c\\nd\"", &Upstream::fixed(200, &[], "{}").await.base, ""),
+        entry("last", "\"c\\nd\"", &priced.base, prices),
         entry("stream", "d", &streaming.await.base, ""),
     ];
     let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";
@@ -222,7 +293,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
 
     send(ask(&url, "m")).await;
     let expected = "INFO POST /v1/chat/completions m 200 0ms | \
-                    a 500 0ms -> b connect 0ms -> c\\nd 200 0ms | fallback to other, last";
+                    a 500 0ms -> b connect 0ms -> c\\nd 200 0ms | fallback to other, last | 12+5 tokens $0.000045";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
     send(ask(&url, "odd\\nname")).await;
@@ -230,11 +301,11 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
-    chunks.send("data: {}\n\n").unwrap();
+    let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
+    chunks.send(format!("data: {words}\n\n").leak()).unwrap();
     let stream = open(ask_for_a_stream(&url, "stream")).await;
     drop(stream);
-    let expected =
-        "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | the client left";
+    let expected = "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | about 0+3 tokens | the client left";
     assert_eq!(timeless(&line(&mut errors).await), expected);
     drop(chunks);
 
@@ -248,19 +319,27 @@ async fn the_log_tells_each_attempt_in_one_line() {
 async fn a_body_that_breaks_off_is_a_warning() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", upstream.local_addr().unwrap());
+    let (break_off, broken_off) = oneshot::channel();
     tokio::spawn(async move {
         let (mut socket, _) = upstream.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
             socket.read_buf(&mut request).await.unwrap();
         }
-        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"part\"").await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99";
+        let begun = format!("{head}\r\n\r\ndata: {{}}\n\n");
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        broken_off.await.unwrap();
     });
     let text = format!("model_list:\n{}", entry("m", "a", &base, ""));
     let (mut child, url) = spawned(command().arg("--config").arg(file("broken", &text))).await;
     let mut errors = BufReader::new(child.stderr.take().unwrap());
-    let answer = http_body_util::BodyExt::collect(open(ask(&url, "m")).await.into_body());
-    assert!(timeout(PATIENCE, answer).await.expect("an end in time").is_err());
+    let mut body = open(ask_for_a_stream(&url, "m")).await.into_body();
+    let chunk = timeout(PATIENCE, body.frame()).await.expect("a chunk in time").unwrap().unwrap();
+    assert_eq!(chunk.into_data().unwrap(), "data: {}\n\n");
+    break_off.send(()).unwrap();
+    let rest = timeout(PATIENCE, body.frame()).await.expect("an end in time").unwrap();
+    assert!(rest.is_err(), "{rest:?}");
     let written = timeless(&line(&mut errors).await);
     assert!(written.starts_with("WARN POST /v1/chat/completions m 200 0ms | "), "{written}");
     assert!(written.contains(" | broke off: "), "{written}");

@@ -28,10 +28,10 @@ use tokio::{
 const MARK: &str = "hunter2";
 
 /// What a client sends that uses keys of its own in every way there is.
-fn from_a_client(url: &str, path: &str, body: &str) -> Request<String> {
+fn from_a_client(url: &str, bearer: &str, path: &str, body: &str) -> Request<String> {
     Request::post(format!("{url}{path}?key=hunter2-query"))
         .header("content-type", "application/json")
-        .header("authorization", "Bearer hunter2-bearer")
+        .header("authorization", format!("Bearer {bearer}"))
         .header("x-api-key", "hunter2-x-api-key")
         .header("api-key", "hunter2-api-key")
         .header("x-litellm-api-key", "hunter2-x-litellm-api-key")
@@ -108,7 +108,7 @@ fn command(config: &PathBuf) -> Command {
 
 /// Runs the program on `config`, has a client make every kind of request, and returns all that came out: what was
 /// answered, head and body, then what was printed.
-async fn all_that_comes_out(config: &PathBuf, models: &[(&str, String)]) -> String {
+async fn all_that_comes_out(config: &PathBuf, bearer: &str, models: &[(&str, String)]) -> String {
     let mut child = command(config).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut out = String::new();
@@ -119,7 +119,7 @@ async fn all_that_comes_out(config: &PathBuf, models: &[(&str, String)]) -> Stri
     for (model, _) in models {
         for stream in [false, true] {
             let body = format!(r#"{{"model": "{model}", "messages": [], "stream": {stream}}}"#);
-            out += &answered(from_a_client(&url, "/v1/chat/completions", &body)).await;
+            out += &answered(from_a_client(&url, bearer, "/v1/chat/completions", &body)).await;
         }
     }
     for (path, body) in [
@@ -131,13 +131,13 @@ async fn all_that_comes_out(config: &PathBuf, models: &[(&str, String)]) -> Stri
         ("/v1/responses", r#"{"model": "up"}"#),
         ("/nothing", ""),
     ] {
-        out += &answered(from_a_client(&url, path, body)).await;
+        out += &answered(from_a_client(&url, bearer, path, body)).await;
     }
-    let mut encoded = from_a_client(&url, "/v1/chat/completions", "");
+    let mut encoded = from_a_client(&url, bearer, "/v1/chat/completions", "");
     encoded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
     out += &answered(encoded).await;
     for path in ["/fleet", "/v1/models", "/v1/models/up", "/health/readiness", "/nothing"] {
-        let mut request = from_a_client(&url, path, "");
+        let mut request = from_a_client(&url, bearer, path, "");
         *request.method_mut() = http::Method::GET;
         out += &answered(request).await;
     }
@@ -167,7 +167,7 @@ fn search(text: &str) {
 async fn no_key_is_printed_or_answered_whatever_fails() {
     let deployments = deployments().await;
     let config = file("redaction", &configuration(&deployments, ""));
-    let out = all_that_comes_out(&config, &deployments).await;
+    let out = all_that_comes_out(&config, "hunter2-bearer", &deployments).await;
     search(&out);
     // That there was something to search.
     for part in [
@@ -188,7 +188,13 @@ async fn neither_the_master_key_nor_a_wrong_one_is_printed_or_answered() {
     let deployments = deployments().await;
     let master = "general_settings: {master_key: hunter2-master}\n";
     let config = file("redaction-master", &configuration(&deployments, master));
-    search(&all_that_comes_out(&config, &deployments).await);
+    for (bearer, part) in
+        [("hunter2-wrong", "status: 401"), ("hunter2-master", " | failing/1 500 ")]
+    {
+        let out = all_that_comes_out(&config, bearer, &deployments).await;
+        search(&out);
+        assert!(out.contains(part), "{part}: {out}");
+    }
 }
 
 #[tokio::test]

@@ -122,3 +122,55 @@ async fn a_model_at_its_limit_falls_back() {
     assert_eq!((fell_back.status.as_u16(), fell_back.fleet()[2]), (200, Some("1")));
     assert_eq!(state(&url, "limited").await["status"], "cooling");
 }
+
+#[tokio::test]
+async fn too_long_an_input_goes_where_it_fits() {
+    let url = simulated().await;
+    let ask = |text: &str| {
+        let messages = format!(r#"[{{"role": "user", "content": "{text}"}}]"#);
+        post(
+            &url,
+            "/v1/chat/completions",
+            &format!(r#"{{"model": "brief", "messages": {messages}}}"#),
+        )
+    };
+    assert_eq!(send(ask("Hello")).await.fleet(), ["small", "1", "0"].map(Some));
+    let long = send(ask(&"long ".repeat(20))).await;
+    assert_eq!((long.status.as_u16(), long.fleet()[2]), (200, Some("1")), "{}", long.body);
+    assert_ne!(long.fleet()[0], Some("small"));
+    assert_eq!(state(&url, "small").await["status"], "ready");
+}
+
+#[tokio::test]
+async fn what_a_group_does_not_speak_is_refused_and_cools_nothing() {
+    let url = simulated().await;
+    let refused = send(post(&url, "/v1/messages", r#"{"model": "chat", "messages": []}"#)).await;
+    assert_eq!(anthropic_error(&refused, 400)[0], "invalid_request_error");
+    let refused = send(post(&url, "/v1/embeddings", r#"{"model": "claude", "input": ""}"#)).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()["error"]["code"], "unsupported_by_model");
+    for id in ["quick", "slow", "flaky", "haiku"] {
+        let state = state(&url, id).await;
+        assert_eq!((&state["status"], &state["picked"]), (&json!("ready"), &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_cost_add_up() {
+    let url = simulated().await;
+    for _ in 0..4 {
+        send(post(&url, "/v1/messages", r#"{"model": "claude", "messages": ["12345678"]}"#)).await;
+    }
+    let usage = &state(&url, "haiku").await["usage"];
+    let counts = ["answers", "input", "cached", "output", "unpriced"].map(|key| &usage[key]);
+    assert_eq!(counts, [4, 8, 1, 20, 0]);
+    // 7 at a dollar a million, one from the cache at a tenth of it, 20 at five.
+    let cost = usage["cost"].as_f64().unwrap();
+    assert!((cost - 0.000_107_1).abs() < 1e-12, "{cost}");
+}
+
+#[tokio::test]
+async fn the_simulation_is_configured_without_a_warning() {
+    let config = simulate::start().await.unwrap();
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}

@@ -34,6 +34,7 @@ impl DeploymentConfig {
         let one = set(one, self.num_retries, Deployment::retries);
         let one = set(one, self.prices.over(listed.price.as_ref()), Deployment::price);
         let one = set(one, self.paths(), Deployment::endpoints);
+        let one = one.stream_usage(self.tells_usage());
         if self.blocked {
             one.health().pause();
         }
@@ -53,6 +54,30 @@ impl DeploymentConfig {
     fn paths(&self) -> Option<Vec<String>> {
         let known = || Some(self.api.endpoints()?.map(str::to_owned).collect());
         self.endpoints.clone().or_else(known)
+    }
+
+    /// Whether it surely knows `stream_options.include_usage`. One that does not might refuse the request.
+    fn tells_usage(&self) -> bool {
+        /// By their own documentation.
+        const TELL: &[&str] = &[
+            "cerebras",
+            "deepinfra",
+            "deepseek",
+            "fireworks_ai",
+            "groq",
+            "hosted_vllm",
+            "litellm_proxy",
+            "openrouter",
+            "together_ai",
+            "xai",
+        ];
+        /// The first version of Azure's API that has it, but for those that have no date.
+        const AZURE: &str = "2024-09-01";
+        match self.api {
+            Provider::OpenAi | Provider::Anthropic => true,
+            Provider::Azure => self.api_version.as_deref().is_none_or(|version| version >= AZURE),
+            _ => self.provider.as_deref().is_some_and(|name| TELL.contains(&name)),
+        }
     }
 
     /// What a price list says of its model: of `base_model`, as in LiteLLM, or of what it is called with.

@@ -99,3 +99,20 @@ fn a_deployment_is_a_target_of_every_list_of_fallbacks_by_its_id() {
         assert_eq!(names, ["chat", "eu"], "{key}");
     }
 }
+
+#[test]
+fn usage_is_asked_of_those_that_surely_tell_it() {
+    for (params, asked) in [
+        ("model: gpt-4o", true),
+        ("model: openai/x, api_base: 'http://gpu'", false),
+        ("model: hosted_vllm/x, api_base: 'http://gpu'", true),
+        ("model: mistral/x", false),
+        ("model: anthropic/x", true),
+        ("model: azure/x, api_base: 'https://a', api_version: 2024-06-01", false),
+        ("model: azure/x, api_base: 'https://a', api_version: 2024-09-01-preview", true),
+        ("model: azure/x, api_base: 'https://a', api_version: latest", true),
+    ] {
+        let [one, _] = two("", &format!("litellm_params: {{{params}}}"), PLAIN);
+        assert_eq!(one.get_stream_usage(), Some(asked), "{params}");
+    }
+}

@@ -62,19 +62,16 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
     let Some(text) = without_mark(text) else {
         return if whole { Opening::Strange } else { Opening::Unclear };
     };
-    let (mut commented, mut begun, mut is_error) = (false, false, false);
+    let (mut commented, mut begun) = (false, false);
     for Line { name, value, complete } in lines(text) {
         let complete = complete || whole;
         match name {
             b"" if value.is_some() => commented = true,
-            b"" if is_error => return Opening::Error,
             b"" if begun => return Opening::Good,
             b"" => {}
-            b"event" => {
-                begun = true;
-                is_error |= complete && value.is_some_and(|value| value.trim_ascii() == b"error");
+            b"event" if complete && value.map(<[u8]>::trim_ascii) == Some(b"error") => {
+                return Opening::Error;
             }
-            b"data" if is_error => return Opening::Error,
             b"data" if complete => {
                 let error = value.is_some_and(is_error_object);
                 return if error { Opening::Error } else { Opening::Good };
@@ -84,7 +81,7 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
                 // The line is yet to come whole.
                 opening => return opening,
             },
-            b"id" | b"retry" => begun = true,
+            b"event" | b"id" | b"retry" => begun = true,
             _ if begun || commented => {}
             // The beginning of a name, perhaps.
             _ if value.is_none() && !complete && FIELDS.iter().any(|it| it.starts_with(name)) => {
@@ -94,12 +91,10 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
         }
     }
     match (begun, whole) {
-        _ if is_error => Opening::Error,
         (true, true) => Opening::Good,
-        (true, false) => Opening::Unclear,
         (false, _) if commented => Opening::Good,
         (false, true) => Opening::Empty,
-        (false, false) => Opening::Unclear,
+        (_, false) => Opening::Unclear,
     }
 }
 

@@ -276,7 +276,11 @@ where
         let Some(Outcome::Failure(failure)) = classify.head(&self.head) else {
             return Verdict::Fine;
         };
-        match meaning::refine(Some(self.head.status), &self.body.read_ahead()) {
+        let body = self.body.read_ahead();
+        if failure.kind() == FailureKind::NotFound && meaning::is_unknown_path(&body) {
+            return Verdict::Failed(failure.blameless());
+        }
+        match meaning::refine(Some(self.head.status), &body) {
             Some(kind) if kind != failure.kind() => Verdict::Failed(failure.with_kind(kind)),
             // A classifier above may know better than this one what the status means.
             _ => Verdict::Fine,

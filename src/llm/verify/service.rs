@@ -117,6 +117,11 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI) |
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
 ///
+/// A 404 sets a deployment aside, as its model is gone. But not where the body says that it is the path that the server
+/// does not have, lest one request to a wrong path set a whole group aside: an empty body, `Not Found` (FastAPI's
+/// servers), `404 page not found` (Go's), `File Not Found` (llama.cpp) or `Invalid URL (…` (OpenAI). Such a request is
+/// still tried elsewhere.
+///
 /// # Successes
 ///
 /// The answer to an inspected `POST` is handed on once its first bytes have come and are those of what was asked for:

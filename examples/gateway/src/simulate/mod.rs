@@ -45,6 +45,7 @@ pub async fn start() -> Result<Config, BoxError> {
         let Manner { group, id, price: (input, output), .. } = manner;
         let address = listener.local_addr()?;
         let provider = if manner.is_anthropic() { "anthropic" } else { "openai" };
+        let endpoints = manner.endpoints().iter().map(|(path, _)| *path).collect::<Vec<_>>();
         let [input, output, cached] = [*input, *output, *input / 10.0].map(|price| price / 1e6);
         writeln!(
             yaml,
@@ -55,7 +56,11 @@ pub async fn start() -> Result<Config, BoxError> {
                    input_cost_per_token: {input}\n      \
                    output_cost_per_token: {output}\n      \
                    cache_read_input_token_cost: {cached}\n    \
-                 model_info: {{id: {id}}}",
+                 model_info:\n      \
+                   id: {id}\n      \
+                   supported_endpoints: [{}]\n      \
+                   enforce_supported_endpoints: true",
+            endpoints.join(", "),
         )?;
         tokio::spawn(axum::serve(listener, router(manner)).into_future());
     }
@@ -84,16 +89,25 @@ const CACHED_EVERY: u32 = 4;
 fn router(manner: &'static Manner) -> Router {
     let state =
         Arc::new(Simulated { manner, trouble: Trouble::of(manner), answers: AtomicU32::new(0) });
-    let router = Router::new().route("/v1/chat/completions", answering(openai::chat));
-    let router = if manner.is_anthropic() {
-        router.route("/v1/messages", answering(anthropic::message))
-    } else {
-        router
-            .route("/v1/completions", answering(openai::completion))
-            .route("/v1/embeddings", answering(openai::embeddings))
-            .route("/v1/responses", answering(responses::respond))
-    };
+    let routes = manner.endpoints().iter();
+    let router =
+        routes.fold(Router::new(), |router, (path, answer)| router.route(path, answering(*answer)));
     router.with_state(state)
+}
+
+impl Manner {
+    fn endpoints(&self) -> &'static [(&'static str, fn(&Answer) -> Response)] {
+        if self.is_anthropic() {
+            &[("/v1/messages", anthropic::message), ("/v1/chat/completions", openai::chat)]
+        } else {
+            &[
+                ("/v1/chat/completions", openai::chat),
+                ("/v1/completions", openai::completion),
+                ("/v1/embeddings", openai::embeddings),
+                ("/v1/responses", responses::respond),
+            ]
+        }
+    }
 }
 
 fn answering(answer: fn(&Answer) -> Response) -> MethodRouter<Arc<Simulated>> {
