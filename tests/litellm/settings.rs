@@ -14,7 +14,7 @@ fn too_long() -> Answer {
 
 /// The fleet of a file with these entries, `{}` in each of which stands for a server's base, in order.
 fn fleet(rest: &str, entries: &[(&str, &Upstream)]) -> Fleet {
-    started(Config::from_yaml_with(&text(rest, entries), |_| None).unwrap())
+    started(&Config::from_yaml_with(&text(rest, entries), |_| None).unwrap())
 }
 
 fn text(rest: &str, entries: &[(&str, &Upstream)]) -> String {
@@ -25,7 +25,7 @@ fn text(rest: &str, entries: &[(&str, &Upstream)]) -> String {
     text
 }
 
-fn started(config: Config) -> Fleet {
+fn started(config: &Config) -> Fleet {
     let layer = config.fleet().unwrap();
     let client = Client::builder(TokioExecutor::new()).build_http();
     let service = InspectLayer::new().layer(layer.layer(client));
@@ -246,7 +246,7 @@ async fn what_an_answer_costs_is_counted_by_the_file_or_a_price_list() {
     }"#;
     let mut config = Config::from_yaml_with(&text, |_| None).unwrap();
     config.prices = Some(Arc::new(PriceList::from_slice(list.as_bytes()).unwrap()));
-    let fleet = started(config);
+    let fleet = started(&config);
     for (id, (group, cost)) in
         [("own", 5.0), ("listed", 120.0), ("based", 340.0)].iter().enumerate()
     {

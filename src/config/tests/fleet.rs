@@ -86,17 +86,23 @@ fn a_price_is_known_where_the_file_gives_one() {
 }
 
 #[test]
-fn a_deployment_is_a_target_of_every_list_of_fallbacks_by_its_id() {
-    for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"] {
+fn a_deployment_is_a_target_by_its_id() {
+    for setting in [
+        "fallbacks: [{chat: [eu]}]",
+        "default_fallbacks: [eu]",
+        "context_window_fallbacks: [{chat: [eu]}]",
+        "content_policy_fallbacks: [{chat: [eu]}]",
+        "model_group_alias: {europe: eu}",
+    ] {
         let entry = |id| format!("{{model_name: chat, {PLAIN}, model_info: {{id: {id}}}}}");
         let text = format!(
-            "model_list: [{}, {}]\nrouter_settings: {{{key}: [{{chat: [eu]}}]}}",
+            "model_list: [{}, {}]\nrouter_settings: {{{setting}}}",
             entry("eu"),
             entry("us")
         );
         let fleet = valid(&text).fleet().unwrap();
         let names: Vec<_> = fleet.groups().iter().map(|group| group.name().as_str()).collect();
-        assert_eq!(names, ["chat", "eu"], "{key}");
+        assert_eq!(names, ["chat", "eu"], "{setting}");
     }
 }
 
