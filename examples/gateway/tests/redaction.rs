@@ -6,6 +6,7 @@
 mod support;
 
 use std::{
+    fmt::Write as _,
     path::PathBuf,
     process::{Output, Stdio},
 };
@@ -80,7 +81,7 @@ fn configuration(deployments: &[(&str, String)], rest: &str) -> String {
         };
         let limit = if *name == "silent" { ", timeout: 0.1" } else { "" };
         let params = format!("model: openai/m, api_base: \"{base}/v1\", api_key: {key}{limit}");
-        text += &format!("- {{model_name: {name}, litellm_params: {{{params}}}}}\n");
+        writeln!(text, "- {{model_name: {name}, litellm_params: {{{params}}}}}").unwrap();
     }
     text + "- {model_name: more, litellm_params: {model: openai/m, api_kee: hunter2-misspelt}}\n"
         + "router_settings: {num_retries: 1, fallbacks: [{failing: [limited, up]}]}\n"

@@ -170,6 +170,15 @@ async fn tokens_and_cost_add_up() {
 }
 
 #[tokio::test]
+async fn tokens_are_counted_for_nothing() {
+    let url = simulated().await;
+    let body = r#"{"model": "claude", "messages": ["12345678"]}"#;
+    let counted = send(post(&url, "/v1/messages/count_tokens", body)).await;
+    assert_eq!(counted.json(), json!({"input_tokens": 2}));
+    assert_eq!(state(&url, "haiku").await["usage"]["answers"], 0);
+}
+
+#[tokio::test]
 async fn the_simulation_is_configured_without_a_warning() {
     let config = simulate::start().await.unwrap();
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
