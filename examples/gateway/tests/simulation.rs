@@ -19,7 +19,7 @@ fn events(answer: &Answer) -> Vec<Value> {
     data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
-fn text_of<'a>(events: &'a [Value], pointer: &str) -> String {
+fn text_of(events: &[Value], pointer: &str) -> String {
     events.iter().filter_map(|event| event.pointer(pointer)?.as_str()).collect()
 }
 
