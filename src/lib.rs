@@ -28,6 +28,7 @@
 //! | [`timeout`] | limits each attempt, within the deadline of the request | a time limit |
 //! | [`upstream`] | base URL and headers of a deployment | a base URL for a client |
 //! | [`fleet`] | groups by name, aliases, wildcards; all of it as one layer | routes by name |
+//! | `llm` | reads requests to inference APIs and fits them to deployments, judges and counts the answers | each of them |
 //!
 //! # Example
 //!
@@ -75,8 +76,8 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `llm` | `llm`: the model's name read from a JSON body and rewritten for each deployment |
-//! | `tokens` | `llm::Tokenizer`: token counts by OpenAI's own vocabularies |
+//! | `llm` | `llm`: what requests to inference APIs carry and what comes back, upstreams of their providers, prices |
+//! | `tokens` | `llm::Tokenizer`: inputs counted with OpenAI's own vocabularies |
 //! | `config` | `config`: LiteLLM's YAML files, and `FleetLayer::from_yaml` |
 //! | `hyper` | what the errors of hyper, hyper-util and h2 say about whether a request was sent |
 //!

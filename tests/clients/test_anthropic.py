@@ -20,9 +20,9 @@ class AnthropicTest(GatewayTest):
     def setUp(self):
         self.one = self.upstream()
 
-    def client(self, url, kind=anthropic.Anthropic, max_retries=0):
+    def client(self, url, kind=anthropic.Anthropic, max_retries=0, api_key=CLIENT_KEY):
         """A client of the gateway at `url`."""
-        client = kind(base_url=url, api_key=CLIENT_KEY, max_retries=max_retries)
+        client = kind(base_url=url, api_key=api_key, max_retries=max_retries)
         if kind is anthropic.Anthropic:
             self.addCleanup(client.close)
         else:
@@ -126,6 +126,20 @@ class Errors(AnthropicTest):
                 self.one.script = [Answer(said, status)]
                 error = self.fails(kind, self.alone())
                 self.assertEqual((error.status_code, error.type, error.body), (status, type, said))
+
+    def test_a_gateway_with_a_key_wants_that_key_and_keeps_it(self):
+        url = self.gateway({"claude": [self.one.deployment("a", MODEL)]}, {"master_key": CLIENT_KEY})
+        error = self.fails(anthropic.AuthenticationError, self.client(url, api_key="another"))
+        self.assertEqual(error.type, "authentication_error")
+        self.assertEqual(self.one.received, [])
+        self.check(self.client(url).messages.create(**ASK))
+        self.assertNotIn(CLIENT_KEY, str(self.one.received[0].headers))
+
+    def test_an_endpoint_that_no_deployment_has_is_a_bad_request(self):
+        groups = {"claude": [self.one.deployment("a", "azure/real", base="", api_version="2024-10-21")]}
+        error = self.fails(anthropic.BadRequestError, self.client(self.gateway(groups)))
+        self.assertEqual(error.type, "invalid_request_error")
+        self.assertEqual(self.one.received, [])
 
     def test_a_group_that_is_at_its_limit_says_when_to_come_back(self):
         limited = Answer(wire.anthropic_error("rate_limit_error", "slow down"), 429, {"retry-after": "90"})

@@ -230,6 +230,16 @@ class Errors(OpenAiTest):
         self.assertLessEqual(int(error.response.headers["retry-after"]), 90)
         self.assertEqual(len(self.one.received), 2)
 
+    def test_a_gateway_with_a_key_wants_that_key_and_keeps_it(self):
+        url = self.gateway({"chat": [self.one.deployment("a")]}, {"master_key": CLIENT_KEY})
+        error = self.fails(openai.AuthenticationError, self.client(url, api_key="another"))
+        self.assertEqual(error.code, "invalid_api_key")
+        self.assertEqual(self.one.received, [])
+        client = self.client(url)
+        self.assertEqual(client.chat.completions.create(**CHAT).choices[0].message.content, wire.TEXT)
+        self.assertEqual([model.id for model in client.models.list()], ["chat"])
+        self.assertNotIn(CLIENT_KEY, str(self.one.received[0].headers))
+
     def test_a_deployment_that_is_gone_is_a_server_error_that_names_no_address(self):
         gone = self.upstream()
         client = self.client(self.gateway({"chat": [gone.deployment("a")]}))

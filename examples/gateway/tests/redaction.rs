@@ -6,7 +6,7 @@
 mod support;
 
 use std::{
-    fmt::Write as _,
+    fmt::Write,
     path::PathBuf,
     process::{Output, Stdio},
 };

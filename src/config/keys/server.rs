@@ -3,7 +3,7 @@
 use super::{Keys, absent, honoured, ignored, not_enforced};
 
 pub(in super::super) const TOP_LEVEL: Keys = Keys {
-    place: "{}",
+    place: "The top of the file",
     rows: &[
         honoured(
             &["model_list", "router_settings", "litellm_settings", "general_settings"],

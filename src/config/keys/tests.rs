@@ -27,7 +27,9 @@ impl Keys {
     /// Its part of the documentation.
     fn table(&self) -> String {
         let place = self.place;
-        let mut text = format!("\n## `{place}`\n\n| key | what becomes of it |\n|---|---|\n");
+        let code = if place.contains(' ') { "" } else { "`" };
+        let mut text =
+            format!("\n## {code}{place}{code}\n\n| key | what becomes of it |\n|---|---|\n");
         for Row { keys, fate } in self.rows {
             let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
             let fate = match fate {

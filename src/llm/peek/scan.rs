@@ -331,7 +331,7 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     // vectors of.
     const BLOCK: usize = 64;
     let mut at = 0;
-    for word in bytes.chunks_exact(8).take(4) {
+    for word in bytes.chunks_exact(8).take(16) {
         match special_in(word) {
             Some(within) => return at + within,
             None => at += 8,
