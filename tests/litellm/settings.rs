@@ -122,6 +122,8 @@ async fn a_deployment_has_its_own_rules_of_being_set_aside() {
             fleet.ask("chat").await;
         }
         let aside = fleet.aside(0).map(|left| left.as_secs_f32());
+        let ejections = fleet.deployment(0).health().totals().ejections;
+        assert_eq!(ejections > 0, expected.is_some(), "{rule}");
         match (aside, expected) {
             // Up to a tenth more, so that several do not come back at once.
             (Some(left), Some(whole)) => {
