@@ -78,7 +78,6 @@
 //! |---|---|
 //! | `llm` | `llm`: what requests to inference APIs carry and what comes back, upstreams of their providers, prices |
 //! | `tokens` | `llm::Tokenizer`: inputs counted with OpenAI's own vocabularies |
-//! | `tokens` | `llm::Tokenizer`: token counts by OpenAI's own vocabularies |
 //! | `config` | `config`: LiteLLM's YAML files, and `FleetLayer::from_yaml` |
 //! | `hyper` | what the errors of hyper, hyper-util and h2 say about whether a request was sent |
 //!

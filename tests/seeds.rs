@@ -1,6 +1,6 @@
 //! What fuzzing found worth keeping, through the same functions.
 #![cfg(all(feature = "config", feature = "llm"))]
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 use std::{fs, path::Path};
 

@@ -50,7 +50,7 @@ pub fn run(data: &[u8]) {
         (Ok(Sent(_, sent)), Err(_)) => assert!(is_json(body) && is_json(&sent)),
         (Ok(sent), Ok(_)) => panic!("no object, and yet {sent:?}"),
         (Err(reason), Ok(Value::Object(_))) => {
-            assert!(!reason.contains("not valid JSON"), "{reason}")
+            assert!(!reason.contains("not valid JSON"), "{reason}");
         }
         (Err(_), _) => {}
     }

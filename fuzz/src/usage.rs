@@ -80,7 +80,7 @@ impl Exchange<'_> {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
         let meter = MeterLayer::new().on_usage(move |metered: &Metered<'_>| {
-            tell.lock().expect("no panic").push(metered.usage)
+            tell.lock().expect("no panic").push(metered.usage);
         });
         let answer = self.body.to_vec();
         let provider = service_fn(move |_: Request<ReplayBody>| {

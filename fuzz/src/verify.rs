@@ -63,7 +63,7 @@ pub fn run(data: &[u8]) {
     };
     let seen = exchange.run(0);
     let in_pieces = exchange.run(usize::from(*size).max(1));
-    let may_be_a_stream = matches!(exchange.kind, None | Some("text/event-stream"));
+    let may_be_a_stream = matches!(exchange.kind, None | Some("" | "text/event-stream"));
     if exchange.stream && may_be_a_stream && exchange.status < 400 {
         assert!(seen.found.is_some() || in_pieces.found.is_none(), "{exchange:?}");
     } else {

@@ -64,7 +64,7 @@ pub(super) fn is_unknown_path(body: &[u8]) -> bool {
     })
 }
 
-/// The body or its message, as a whole: of Go's servers (Ollama), FastAPI's (vLLM, SGLang), and llama.cpp's.
+/// The body or its message, as a whole: of servers in Go (Ollama), those in Python (vLLM), and llama.cpp.
 const UNKNOWN_PATH: [&str; 3] = ["404 page not found", "Not Found", "File Not Found"];
 
 /// The members of an error body that say what it means, wherever each API puts them.

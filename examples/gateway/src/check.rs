@@ -7,6 +7,7 @@ use tower_fleet::{
     config::{
         Config, ConfigError, DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy,
     },
+    fleet::Group,
     llm::Provider,
 };
 
@@ -28,7 +29,7 @@ impl<'a> Report<'a> {
     /// What keeps a fleet from being made of it.
     pub fn of(config: &'a Config, warnings: &'a [String]) -> Result<Self, ConfigError> {
         let fleet = config.fleet()?;
-        let members = fleet.groups().iter().flat_map(|group| group.members());
+        let members = fleet.groups().iter().flat_map(Group::members);
         let deployments = members.map(|(one, _)| (one.id().to_owned(), one.clone())).collect();
         Ok(Self { config, warnings, deployments })
     }

@@ -53,14 +53,13 @@ impl Shape {
         match (self, status.as_u16()) {
             (_, 429) => "rate_limit_error",
             (Self::OpenAi, 500..) => "server_error",
-            (Self::OpenAi, _) => "invalid_request_error",
             (Self::Anthropic, 401) => "authentication_error",
             (Self::Anthropic, 404) => "not_found_error",
             (Self::Anthropic, 413) => "request_too_large",
             (Self::Anthropic, 503) => "overloaded_error",
             (Self::Anthropic, 504) => "timeout_error",
             (Self::Anthropic, 500..) => "api_error",
-            (Self::Anthropic, _) => "invalid_request_error",
+            _ => "invalid_request_error",
         }
     }
 }
@@ -197,9 +196,18 @@ impl From<&Error> for ApiError {
             let message = format!("the deployment was too slow: {limit}");
             Self::new(StatusCode::GATEWAY_TIMEOUT, message).code("timeout")
         };
-        if matches!(error, Error::Malformed(_)) {
-            let message = "the deployment's answer is not what was asked for";
-            return Self::new(StatusCode::BAD_GATEWAY, message).code("malformed_response");
+        let bad = |message: &str, code| Self::new(StatusCode::BAD_GATEWAY, message).code(code);
+        match error {
+            Error::Malformed(_) => {
+                return bad(
+                    "the deployment's answer is not what was asked for",
+                    "malformed_response",
+                );
+            }
+            Error::Truncated(_) => {
+                return bad("the deployment's answer broke off", "connection_failed");
+            }
+            _ => {}
         }
         match Failure::from_error(error).kind() {
             _ if error.is_timeout() => too_slow(error.to_string()),
@@ -207,8 +215,7 @@ impl From<&Error> for ApiError {
             FailureKind::Cancelled => {
                 Self::new(StatusCode::BAD_REQUEST, "the request body broke off")
             }
-            _ => Self::new(StatusCode::BAD_GATEWAY, "the deployment could not be reached")
-                .code("connection_failed"),
+            _ => bad("the deployment could not be reached", "connection_failed"),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Line {
         self.answer = Some(status);
         self.end = Finish::Failed(match error {
             tower_fleet::Error::Service(inner) => chain(&**inner),
-            ours => ours.to_string(),
+            ours => chain(ours),
         });
     }
 

@@ -16,8 +16,14 @@ use tower_fleet::GroupName;
 use crate::{errors::ApiError, forward::forward, gateway::Gateway, headers, log, state};
 
 /// The endpoints that are forwarded, as they stand under a deployment's base URL.
-const FORWARDED: [&str; 5] =
-    ["/chat/completions", "/completions", "/embeddings", "/responses", "/messages"];
+const FORWARDED: [&str; 6] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/responses",
+    "/messages",
+    "/messages/count_tokens",
+];
 
 /// Those among them that clients of Azure ask for below a deployment's name.
 const AZURE: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];

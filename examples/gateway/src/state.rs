@@ -100,7 +100,8 @@ impl Used {
             output: usage.output,
             reasoning: usage.reasoning,
             estimated: usage.estimated,
-            cost,
+            // Sums of fractions have digits that mean nothing.
+            cost: (cost * 1e12).round() / 1e12,
             unpriced,
         }
     }

@@ -279,11 +279,11 @@ async fn the_log_tells_each_attempt_in_one_line() {
     let usage = r#"{"usage": {"prompt_tokens": 12, "completion_tokens": 5}}"#;
     let json = &[("content-type", "application/json")];
     let priced = Upstream::fixed(200, json, usage).await;
-    let prices = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
+    let costs = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
         entry("other", "b", &nowhere().await, ""),
-        entry("last", "\"c\\nd\"", &priced.base, prices),
+        entry("last", "\"c\\nd\"", &priced.base, costs),
         entry("stream", "d", &streaming.await.base, ""),
     ];
     let rest = "router_settings: {num_retries: 0, fallbacks: [{m: [other, last]}]}";

@@ -34,7 +34,15 @@ async fn each_deployment_is_called_at_its_address_with_its_key_by_its_model() {
 async fn every_endpoint_is_there_with_and_without_v1_and_loses_its_query() {
     let upstream = Upstream::fixed(200, &[], OK).await;
     let url = gateway(&[entry("m", "a", &upstream.base, "")], "").await;
-    for path in ["chat/completions", "completions", "embeddings", "responses", "messages"] {
+    let paths = [
+        "chat/completions",
+        "completions",
+        "embeddings",
+        "responses",
+        "messages",
+        "messages/count_tokens",
+    ];
+    for path in paths {
         for prefix in ["", "v1/"] {
             let request = Request::post(format!("{url}/{prefix}{path}?key=secret"));
             let answer = send(request.body(r#"{"model": "m"}"#.into()).unwrap()).await;

@@ -19,7 +19,7 @@ fn events(answer: &Answer) -> Vec<Value> {
     data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
-fn text_of<'a>(events: &'a [Value], pointer: &str) -> String {
+fn text_of(events: &[Value], pointer: &str) -> String {
     events.iter().filter_map(|event| event.pointer(pointer)?.as_str()).collect()
 }
 
@@ -167,6 +167,15 @@ async fn tokens_and_cost_add_up() {
     // 7 at a dollar a million, one from the cache at a tenth of it, 20 at five.
     let cost = usage["cost"].as_f64().unwrap();
     assert!((cost - 0.000_107_1).abs() < 1e-12, "{cost}");
+}
+
+#[tokio::test]
+async fn tokens_are_counted_for_nothing() {
+    let url = simulated().await;
+    let body = r#"{"model": "claude", "messages": ["12345678"]}"#;
+    let counted = send(post(&url, "/v1/messages/count_tokens", body)).await;
+    assert_eq!(counted.json(), json!({"input_tokens": 2}));
+    assert_eq!(state(&url, "haiku").await["usage"]["answers"], 0);
 }
 
 #[tokio::test]

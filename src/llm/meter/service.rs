@@ -99,7 +99,7 @@ impl fmt::Debug for MeterLayer {
 ///
 /// An answer in a `Content-Encoding` is not read, nor is one that is neither JSON nor an event stream by its
 /// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
-/// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](super::Endpoint), nothing is estimated.
+/// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
 ///
 /// # Usage that nobody asked for
 ///

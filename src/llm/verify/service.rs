@@ -118,8 +118,8 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
 ///
 /// A 404 sets a deployment aside, as its model is gone. But not where the body says that it is the path that the server
-/// does not have, lest one request to a wrong path set a whole group aside: an empty body, `Not Found` (FastAPI's
-/// servers), `404 page not found` (Go's), `File Not Found` (llama.cpp) or `Invalid URL (…` (OpenAI). Such a request is
+/// does not have, lest one request to a wrong path set a whole group aside: an empty body, `Not Found` (vLLM's
+/// and its like), `404 page not found` (Ollama), `File Not Found` (llama.cpp) or `Invalid URL (…` (OpenAI). Such a request is
 /// still tried elsewhere.
 ///
 /// # Successes

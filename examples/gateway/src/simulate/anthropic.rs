@@ -18,6 +18,10 @@ pub(super) fn message(answer: &Answer) -> Response {
     Json(message).into_response()
 }
 
+pub(super) fn count_tokens(answer: &Answer) -> Response {
+    Json(json!({"input_tokens": answer.tokens().input})).into_response()
+}
+
 fn stream(answer: &Answer) -> Response {
     let delta = |word: &&str| {
         let delta = json!({"type": "text_delta", "text": word});

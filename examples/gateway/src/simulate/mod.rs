@@ -83,20 +83,25 @@ struct Simulated {
     answers: AtomicU32,
 }
 
+type Respond = fn(&Answer) -> Response;
+
 /// One in so many answers has half of its input from a cache.
 const CACHED_EVERY: u32 = 4;
 
 fn router(manner: &'static Manner) -> Router {
     let state =
         Arc::new(Simulated { manner, trouble: Trouble::of(manner), answers: AtomicU32::new(0) });
-    let routes = manner.endpoints().iter();
-    let router =
-        routes.fold(Router::new(), |router, (path, answer)| router.route(path, answering(*answer)));
+    let endpoints = manner.endpoints().iter();
+    let mut router = endpoints
+        .fold(Router::new(), |router, (path, answer)| router.route(path, answering(*answer)));
+    if manner.is_anthropic() {
+        router = router.route("/v1/messages/count_tokens", answering(anthropic::count_tokens));
+    }
     router.with_state(state)
 }
 
 impl Manner {
-    fn endpoints(&self) -> &'static [(&'static str, fn(&Answer) -> Response)] {
+    fn endpoints(&self) -> &'static [(&'static str, Respond)] {
         if self.is_anthropic() {
             &[("/v1/messages", anthropic::message), ("/v1/chat/completions", openai::chat)]
         } else {
@@ -110,7 +115,7 @@ impl Manner {
     }
 }
 
-fn answering(answer: fn(&Answer) -> Response) -> MethodRouter<Arc<Simulated>> {
+fn answering(answer: Respond) -> MethodRouter<Arc<Simulated>> {
     post(move |State(simulated): State<Arc<Simulated>>, body: String| async move {
         let Simulated { manner, trouble, answers } = &*simulated;
         let Ok(request) = serde_json::from_str::<Value>(&body) else {

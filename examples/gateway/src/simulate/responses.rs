@@ -11,12 +11,12 @@ use super::answer::{Answer, Tokens, named};
 const ITEM: &str = "msg_simulated";
 
 pub(super) fn respond(answer: &Answer) -> Response {
-    let done = item("completed", json!([part(&answer.text())]));
-    let whole = response(answer, "completed", json!([done]));
-    if answer.is_stream() { stream(answer, done, whole) } else { Json(whole).into_response() }
+    let done = item("completed", &json!([part(&answer.text())]));
+    let whole = response(answer, "completed", &json!([done]));
+    if answer.is_stream() { stream(answer, &done, &whole) } else { Json(whole).into_response() }
 }
 
-fn stream(answer: &Answer, done: Value, whole: Value) -> Response {
+fn stream(answer: &Answer, done: &Value, whole: &Value) -> Response {
     let text = answer.text();
     let of_text = |more: Value| {
         let mut data = json!({"item_id": ITEM, "output_index": 0, "content_index": 0});
@@ -25,8 +25,8 @@ fn stream(answer: &Answer, done: Value, whole: Value) -> Response {
         }
         data
     };
-    let begun = response(answer, "in_progress", json!([]));
-    let added = json!({"output_index": 0, "item": item("in_progress", json!([]))});
+    let begun = response(answer, "in_progress", &json!([]));
+    let added = json!({"output_index": 0, "item": item("in_progress", &json!([]))});
     let delta = |word: &&str| ("response.output_text.delta", of_text(json!({"delta": word})));
     let mut events = vec![
         ("response.created", json!({"response": begun})),
@@ -48,7 +48,7 @@ fn stream(answer: &Answer, done: Value, whole: Value) -> Response {
     answer.paced(numbered.collect())
 }
 
-fn response(answer: &Answer, status: &str, output: Value) -> Value {
+fn response(answer: &Answer, status: &str, output: &Value) -> Value {
     let mut response = json!({
         "id": "resp_simulated",
         "object": "response",
@@ -74,7 +74,7 @@ fn response(answer: &Answer, status: &str, output: Value) -> Value {
     response
 }
 
-fn item(status: &str, content: Value) -> Value {
+fn item(status: &str, content: &Value) -> Value {
     json!({"id": ITEM, "type": "message", "role": "assistant", "status": status, "content": content})
 }
 
