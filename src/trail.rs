@@ -1,146 +1,44 @@
 //! What travels with a request between layers that know nothing of each other.
 //!
-//! Down with the request go its [`GroupName`], its [`Demand`], the [`Trail`] of its attempts and, below a balance, the
+//! Down with the request go its [`GroupName`], its [`Demand`] and [`Overrides`], the [`Trail`] of its attempts and, below a balance, the
 //! [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one private
 //! entry of [`http::Extensions`], because each entry costs an allocation.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{Extensions, response::Parts};
 use tokio::time::Instant;
 
 use crate::{
-    Error,
     body::NotReplayable,
-    deployment::{Admission, Deployment, Usage},
-    outcome::{Classify, Kinds, Outcome},
+    deployment::{Admission, Deployment},
+    outcome::Outcome,
     sync::Lock,
 };
 
 mod captured;
+mod carried;
 mod demand;
+mod fallbacks;
 mod group_name;
 mod names;
 mod overrides;
 mod pattern;
 mod saved;
 mod steps;
+mod tried;
 
 pub use self::captured::Captured;
+pub(crate) use self::carried::{Answered, Carried, Elsewhere, outcome_of};
 pub use self::demand::Demand;
+pub use self::fallbacks::Fallbacks;
 pub use self::group_name::GroupName;
 pub(crate) use self::names::Names;
 pub use self::overrides::Overrides;
 pub(crate) use self::pattern::Pattern;
 pub(crate) use self::saved::{Saved, SavedHead};
 use self::steps::Steps;
-
-/// Everything this crate attaches to a request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Carried {
-    pub(crate) group: Option<GroupName>,
-    pub(crate) demand: Option<Arc<Demand>>,
-    pub(crate) trail: Option<Trail>,
-    pub(crate) attempt: Option<Attempt>,
-    pub(crate) fallbacks: Option<Fallbacks>,
-    pub(crate) captured: Option<Captured>,
-    /// What the body asks for, and where in it.
-    #[cfg(feature = "llm")]
-    pub(crate) inspected: Option<Arc<crate::llm::Inspected>>,
-    /// The head as the nearest fallback above has copied it.
-    pub(crate) saved: Option<SavedHead>,
-    /// What the request asks of layers in place of what their policies say.
-    pub(crate) overrides: Option<Arc<Overrides>>,
-    pub(crate) elsewhere: Elsewhere,
-}
-
-/// Where a layer above can still send a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Elsewhere {
-    /// The failures on which it goes somewhere else.
-    pub(crate) on: Kinds,
-    /// Those among them that have a list of groups to themselves.
-    pub(crate) listed: Kinds,
-}
-
-impl Elsewhere {
-    /// Whatever the failure is.
-    pub(crate) const ALWAYS: Self = Self { on: Kinds::ALL, listed: Kinds::ALL };
-}
-
-impl std::ops::BitOrAssign for Elsewhere {
-    fn bitor_assign(&mut self, more: Self) {
-        self.on |= more.on;
-        self.listed |= more.listed;
-    }
-}
-
-impl Carried {
-    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
-        extensions.get()
-    }
-
-    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
-        extensions.get_or_insert_default()
-    }
-
-    /// The trail, begun `now` where there is none.
-    pub(crate) fn begin_trail(&mut self, now: Instant) -> Trail {
-        let new = || Trail(Arc::new(Shared { started: now, state: Lock::default() }));
-        self.trail.get_or_insert_with(new).clone()
-    }
-}
-
-/// Everything this crate attaches to a response.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answered {
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) served: Option<Served>,
-}
-
-impl Answered {
-    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
-        extensions.get()
-    }
-
-    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
-        extensions.get_or_insert_default()
-    }
-}
-
-/// How an attempt ended: as a layer below has judged it, or else as `classify` does.
-pub(crate) fn outcome_of<R>(
-    classify: &dyn Classify,
-    result: &Result<(Parts, R), Error>,
-) -> Outcome {
-    match result {
-        Ok((head, _)) => {
-            let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
-            judged.or_else(|| classify.head(head)).unwrap_or(Outcome::Success)
-        }
-        Err(error) => classify.error(error),
-    }
-}
-
-/// The groups a request names itself to fall back to, in the stead of those the plan has for its group; empty for none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallbacks(Arc<[GroupName]>);
-
-impl Fallbacks {
-    /// Falls back to these, in this order.
-    pub fn new<G: Into<GroupName>>(groups: impl IntoIterator<Item = G>) -> Self {
-        Self(groups.into_iter().map(Into::into).collect())
-    }
-
-    /// Attaches the list to `request`.
-    pub fn set<B>(self, request: &mut http::Request<B>) {
-        Carried::entry(request.extensions_mut()).fallbacks = Some(self);
-    }
-
-    pub(crate) fn groups(&self) -> &[GroupName] {
-        &self.0
-    }
-}
+pub use self::steps::{Spent, Step};
+pub(crate) use self::tried::Tried;
 
 /// The attempt a request is on: put there by a balance, read by the layers below it.
 #[derive(Clone, Debug)]
@@ -231,67 +129,6 @@ struct State {
     steps: Steps,
     groups: Vec<GroupName>,
     not_replayed: Option<NotReplayable>,
-}
-
-/// One attempt on a [`Trail`].
-#[derive(Clone, Debug)]
-pub struct Step {
-    deployment: Option<Deployment>,
-    group: Option<GroupName>,
-    started: Instant,
-    took: Option<Duration>,
-    outcome: Option<Outcome>,
-    spent: Option<Spent>,
-    /// Another deployment, not tried yet, stood ready when this one was picked.
-    spare: bool,
-}
-
-/// What the answer of an attempt took.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Spent {
-    /// The tokens.
-    pub usage: Usage,
-    /// What they cost, in US dollars, where the price is known.
-    pub cost: Option<f64>,
-}
-
-impl Step {
-    /// The deployment that was tried; none where no balance picked one.
-    #[must_use]
-    pub fn deployment(&self) -> Option<&Deployment> {
-        self.deployment.as_ref()
-    }
-
-    /// The group it was picked from, where the request named one.
-    #[must_use]
-    pub fn group(&self) -> Option<&GroupName> {
-        self.group.as_ref()
-    }
-
-    /// When it was picked.
-    #[must_use]
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// How long until the response head, the error or the cancellation; none while it is awaited.
-    #[must_use]
-    pub fn took(&self) -> Option<Duration> {
-        self.took
-    }
-
-    /// How it ended, as far as is known: a body may still be on its way.
-    #[must_use]
-    pub fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
-    }
-
-    /// What its answer took, once that is known: at the end of the body.
-    #[must_use]
-    pub fn spent(&self) -> Option<&Spent> {
-        self.spent.as_ref()
-    }
 }
 
 impl Trail {
@@ -435,31 +272,5 @@ impl fmt::Debug for Trail {
             .field("fallbacks", &state.groups)
             .field("deadline", &state.deadline)
             .finish_non_exhaustive()
-    }
-}
-
-/// The deployments a request was sent to already, by identity: nearly always one or none, so that takes no allocation.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tried {
-    first: Option<usize>,
-    rest: Vec<usize>,
-}
-
-impl Tried {
-    pub(crate) fn add(&mut self, deployment: &Deployment) {
-        let identity = deployment.identity();
-        if self.first.is_none() {
-            self.first = Some(identity);
-        } else {
-            self.rest.push(identity);
-        }
-    }
-
-    pub(crate) fn contains(&self, identity: usize) -> bool {
-        self.first == Some(identity) || self.rest.contains(&identity)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
     }
 }

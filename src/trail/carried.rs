@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use http::{Extensions, response::Parts};
+use tokio::time::Instant;
+
+use super::{
+    Attempt, Captured, Demand, Fallbacks, GroupName, Overrides, SavedHead, Served, Shared, Trail,
+};
+use crate::{
+    Error,
+    outcome::{Classify, Kinds, Outcome},
+    sync::Lock,
+};
+
+/// Everything this crate attaches to a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    pub(crate) group: Option<GroupName>,
+    pub(crate) demand: Option<Arc<Demand>>,
+    pub(crate) trail: Option<Trail>,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) fallbacks: Option<Fallbacks>,
+    pub(crate) captured: Option<Captured>,
+    /// What the body asks for, and where in it.
+    #[cfg(feature = "llm")]
+    pub(crate) inspected: Option<Arc<crate::llm::Inspected>>,
+    /// The head as the nearest fallback above has copied it.
+    pub(crate) saved: Option<SavedHead>,
+    /// What the request asks of layers in place of what their policies say.
+    pub(crate) overrides: Option<Arc<Overrides>>,
+    pub(crate) elsewhere: Elsewhere,
+}
+
+/// Where a layer above can still send a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// The failures on which it goes somewhere else.
+    pub(crate) on: Kinds,
+    /// Those among them that have a list of groups to themselves.
+    pub(crate) listed: Kinds,
+}
+
+impl Elsewhere {
+    /// Whatever the failure is.
+    pub(crate) const ALWAYS: Self = Self { on: Kinds::ALL, listed: Kinds::ALL };
+}
+
+impl std::ops::BitOrAssign for Elsewhere {
+    fn bitor_assign(&mut self, more: Self) {
+        self.on |= more.on;
+        self.listed |= more.listed;
+    }
+}
+
+impl Carried {
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+
+    /// The trail, begun `now` where there is none.
+    pub(crate) fn begin_trail(&mut self, now: Instant) -> Trail {
+        let new = || Trail(Arc::new(Shared { started: now, state: Lock::default() }));
+        self.trail.get_or_insert_with(new).clone()
+    }
+}
+
+/// Everything this crate attaches to a response.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) served: Option<Served>,
+}
+
+impl Answered {
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    pub(crate) fn entry(extensions: &mut Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+}
+
+/// How an attempt ended: as a layer below has judged it, or else as `classify` does.
+pub(crate) fn outcome_of<R>(
+    classify: &dyn Classify,
+    result: &Result<(Parts, R), Error>,
+) -> Outcome {
+    match result {
+        Ok((head, _)) => {
+            let judged = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
+            judged.or_else(|| classify.head(head)).unwrap_or(Outcome::Success)
+        }
+        Err(error) => classify.error(error),
+    }
+}
