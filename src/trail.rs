@@ -1,8 +1,8 @@
 //! What travels with a request between layers that know nothing of each other.
 //!
-//! Down with the request go its [`GroupName`], its [`Demand`] and [`Overrides`], the [`Trail`] of its attempts and, below a balance, the
-//! [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one private
-//! entry of [`http::Extensions`], because each entry costs an allocation.
+//! Down with the request go its [`GroupName`], its [`Demand`] and [`Overrides`], the [`Trail`] of its attempts and, below
+//! a balance, the [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one
+//! private entry of [`http::Extensions`], because each entry costs an allocation.
 
 use std::{fmt, sync::Arc, time::Duration};
 
