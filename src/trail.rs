@@ -28,7 +28,7 @@ mod steps;
 mod tried;
 
 pub use self::captured::Captured;
-pub(crate) use self::carried::{Answered, Carried, Elsewhere, outcome_of};
+pub(crate) use self::carried::{Answered, Carried, Elsewhere, Late, outcome_of};
 pub use self::demand::Demand;
 pub use self::fallbacks::Fallbacks;
 pub use self::group_name::GroupName;

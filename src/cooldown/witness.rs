@@ -8,7 +8,7 @@ use crate::{
     body::{End, OnEnd},
     deployment::{Admission, Deployment, Probe},
     outcome::{Classify, Failure, FailureKind, Outcome},
-    trail::{Answered, Trail},
+    trail::{Answered, Late, Trail},
 };
 
 /// Reports how one request ended, exactly once: at its head, its error, the end of its body, or when it is dropped.
@@ -25,6 +25,8 @@ struct Case {
     step: Option<(Trail, usize)>,
     /// A head has come that left the verdict open.
     answered: bool,
+    /// What a layer below finds out of the body as it passes.
+    late: Option<Late>,
     /// Given back after the report.
     _probe: Option<Probe>,
 }
@@ -44,6 +46,7 @@ impl Witness {
                 admission,
                 step,
                 answered: false,
+                late: None,
                 _probe: probe,
             }),
         }
@@ -54,7 +57,9 @@ impl Witness {
         let case = self.case.as_mut()?;
         case.answered = true;
         // What a layer below has found out of the body goes before what the head says.
-        let found = Answered::of(&head.extensions).and_then(|answered| answered.outcome);
+        let answered = Answered::of(&head.extensions);
+        let found = answered.and_then(|answered| answered.outcome);
+        case.late = answered.and_then(|answered| answered.late.clone());
         let outcome = found.or_else(|| case.policy.classify.head(head))?;
         self.report(|_| outcome);
         Some(outcome)
@@ -82,7 +87,8 @@ impl Witness {
 
 impl OnEnd for Witness {
     fn on_end(mut self, end: &End<'_>) {
-        self.report(|classify| classify.end(end));
+        let late = self.case.as_ref().and_then(|case| case.late.as_ref()?.get());
+        self.report(|classify| late.map_or_else(|| classify.end(end), Into::into));
     }
 }
 

@@ -22,7 +22,16 @@ pub struct Failure {
     retry_after: Option<Duration>,
     sent: Sent,
     retry: bool,
-    blameless: bool,
+    blame: Blame,
+}
+
+/// How sure it is that a failure is the deployment's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Blame {
+    /// As the kind says.
+    Kind,
+    Doubtful,
+    None,
 }
 
 impl Failure {
@@ -35,7 +44,7 @@ impl Failure {
             retry_after: None,
             sent: Sent::Maybe,
             retry: true,
-            blameless: false,
+            blame: Blame::Kind,
         }
     }
 
@@ -77,7 +86,15 @@ impl Failure {
     /// Says that the deployment did nothing wrong (default: the kind decides): for its health the caller went away.
     #[must_use]
     pub const fn blameless(mut self) -> Self {
-        self.blameless = true;
+        self.blame = Blame::None;
+        self
+    }
+
+    /// Says that the request may be at fault as well as the deployment (default: the kind decides): one alone sets no
+    /// deployment aside, several [count](Cools::Counts).
+    #[must_use]
+    pub const fn doubtful(mut self) -> Self {
+        self.blame = Blame::Doubtful;
         self
     }
 
@@ -108,14 +125,19 @@ impl Failure {
     }
 
     /// What this failure does to the health of its deployment, by its kind; nothing where it is
-    /// [blameless](Self::blameless).
+    /// [blameless](Self::blameless), and no more than count where it is [doubtful](Self::doubtful).
     ///
     /// [`Overloaded`](FailureKind::Overloaded) counts, and cools at once when the server said for how long.
     #[must_use]
     pub const fn cools(&self) -> Cools {
         use FailureKind as K;
         match self.kind {
-            _ if self.blameless => Cools::Never,
+            _ if matches!(self.blame, Blame::None) => Cools::Never,
+            K::RateLimited | K::QuotaExhausted | K::Unauthorized | K::NotFound | K::Overloaded
+                if matches!(self.blame, Blame::Doubtful) =>
+            {
+                Cools::Counts
+            }
             K::RateLimited | K::QuotaExhausted | K::Unauthorized | K::NotFound => Cools::AtOnce,
             K::Overloaded if self.retry_after.is_some() => Cools::AtOnce,
             K::Connect | K::Timeout | K::Overloaded | K::Server | K::Malformed | K::Truncated => {
@@ -137,7 +159,7 @@ impl Failure {
 
     /// Whether the caller would wait no longer, which says nothing of the deployment.
     pub(crate) const fn is_callers(&self) -> bool {
-        self.blameless || matches!(self.kind, FailureKind::Cancelled)
+        matches!(self.blame, Blame::None) || matches!(self.kind, FailureKind::Cancelled)
     }
 
     /// Whether the server said that there must be no retry.
@@ -318,6 +340,19 @@ mod tests {
             let failure = Failure::new(kind).blameless().with_retry_after(Duration::ZERO);
             assert_eq!(failure.cools(), Cools::Never, "{kind}");
             assert_eq!(failure.retry_elsewhere(), kind.retry_elsewhere(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_doubtful_counts_at_most() {
+        for &kind in K::ALL {
+            let plain = Failure::new(kind).with_retry_after(Duration::ZERO);
+            let expected = match plain.cools() {
+                Cools::AtOnce => Cools::Counts,
+                other => other,
+            };
+            assert_eq!(plain.doubtful().cools(), expected, "{kind}");
+            assert_eq!(plain.doubtful().retry_elsewhere(), kind.retry_elsewhere(), "{kind}");
         }
     }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Extensions, response::Parts};
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Error,
-    outcome::{Classify, Kinds, Outcome},
+    outcome::{Classify, Failure, Kinds, Outcome},
     sync::Lock,
 };
 
@@ -73,6 +73,24 @@ impl Carried {
 pub(crate) struct Answered {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) served: Option<Served>,
+    pub(crate) late: Option<Late>,
+}
+
+/// A failure that shows only while the body passes, too late to send the request elsewhere: put there by the layer that
+/// reads the body, and read at its end by the one that judges.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Late(Arc<OnceLock<Failure>>);
+
+impl Late {
+    /// Says that the answer has failed so; the first time counts.
+    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    pub(crate) fn set(&self, failure: Failure) {
+        let _ = self.0.set(failure);
+    }
+
+    pub(crate) fn get(&self) -> Option<Failure> {
+        self.0.get().copied()
+    }
 }
 
 impl Answered {
