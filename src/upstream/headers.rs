@@ -31,13 +31,45 @@ const PRIVATE: &[&str] = &[
     "remote-user",
     "true-client-ip",
     "via",
-    "x-client-ip",
     "x-real-ip",
     "x-remote-user",
 ];
 /// Those of proxies and clouds, which vouch for a client in headers of their own.
-const PRIVATE_PREFIXES: &[&str] =
-    &["cf-", "x-amz-", "x-amzn-", "x-forwarded-", "x-goog-", "x-litellm-", "x-ms-", "x-original-"];
+const PRIVATE_PREFIXES: &[&str] = &[
+    "cf-",
+    "ssl-",
+    "x-amz-",
+    "x-amzn-",
+    "x-client-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-litellm-",
+    "x-ms-",
+    "x-original-",
+    "x-ssl-",
+    "x-user-",
+];
+/// Private as a word of a name.
+const PRIVATE_WORDS: &[&str] = &[
+    "bearer",
+    "cert",
+    "certificate",
+    "dpop",
+    "email",
+    "key",
+    "otp",
+    "pass",
+    "passwd",
+    "pin",
+    "session",
+    "sessionid",
+    "sig",
+    "signature",
+];
+/// No secret, though it is called a key: it tells one request from another.
+const IDEMPOTENCY: &[&str] = &["idempotency-key", "x-idempotency-key"];
+/// Private as any part of a name.
 const PRIVATE_PARTS: &[&str] =
     &["api-key", "apikey", "assertion", "auth", "credential", "jwt", "password", "secret", "token"];
 
@@ -73,6 +105,11 @@ fn is_private(name: &str) -> bool {
     PRIVATE.contains(&name)
         || PRIVATE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || named_as_a_secret(name)
+        || has_private_word(name) && !IDEMPOTENCY.contains(&name)
+}
+
+fn has_private_word(name: &str) -> bool {
+    name.split(['-', '_']).any(|word| PRIVATE_WORDS.contains(&word))
 }
 
 /// Every header of every request is asked this: looking for one part after the other takes six times as long.
@@ -87,7 +124,7 @@ fn named_as_a_secret(name: &str) -> bool {
 /// Whether a member of a query is named as secrets are: some clients put their key there.
 pub(super) fn is_private_query(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    matches!(&*name, "key" | "code" | "sig") || named_as_a_secret(&name)
+    name == "code" || named_as_a_secret(&name) || has_private_word(&name)
 }
 
 #[cfg(test)]
@@ -145,6 +182,26 @@ mod tests {
             "x-client-secret",
             "x-jwt-payload",
             "x-aws-credential",
+            "x-functions-key",
+            "x-access-key",
+            "subscription-key",
+            "anthropic-key",
+            "x-company-key",
+            "private-key",
+            "x-bearer",
+            "x-pass",
+            "x-pin",
+            "x-otp",
+            "dpop",
+            "x-signature",
+            "x-sig",
+            "session",
+            "x-session-id",
+            "x-client-cert",
+            "x-ssl-client-cert",
+            "ssl-client-dn",
+            "x-envoy-peer-metadata",
+            "x-user-email",
             "cf-access-jwt-assertion",
             "cf-connecting-ip",
             "x-auth-request-email",
@@ -180,6 +237,7 @@ mod tests {
             "tracestate",
             "user-agent",
             "x-request-id",
+            "x-idempotency-key",
             "x-stainless-lang",
             "x-stainless-retry-count",
         ];
