@@ -143,10 +143,10 @@ where
 
 impl Search {
     /// Beside the first contender for `request`, which has sent nothing yet.
-    fn begin<S, B>(request: &Request<B>, first: &Contender<S>) -> Box<Self> {
+    fn begin<S, B>(request: &Request<B>, first: &Contender<S>) -> Self {
         let mut tried = Trail::of(request).map(Trail::tried).unwrap_or_default();
         tried.add(first.lease.deployment());
-        Box::new(Self { others: OTHERS, tried, failed: None })
+        Self { others: OTHERS, tried, failed: None }
     }
 }
 
@@ -197,7 +197,8 @@ where
                         None => break,
                     }
                 }
-                let search = self.search.get_or_insert_with(|| Search::begin(request, contender));
+                let search =
+                    self.search.get_or_insert_with(|| Box::new(Search::begin(request, contender)));
                 if let Poll::Ready(Err(error)) = readiness {
                     if let Some(failed) = self.contenders.take(index) {
                         note_unready(request, &failed);
