@@ -61,7 +61,13 @@ struct Readying<S, P, B> {
     /// None once it is sent.
     request: Option<Request<B>>,
     contenders: Contenders<S>,
-    /// How many others may still be asked while these are pending.
+    /// Once the first contender was not ready at once.
+    search: Option<Box<Search>>,
+}
+
+/// For another deployment beside or after the first contender.
+struct Search {
+    /// How many others may still be asked while contenders are pending.
     others: usize,
     /// Tried in earlier attempts, or a contender in this one.
     tried: Tried,
@@ -118,21 +124,29 @@ where
     pub(super) fn new(group: Arc<Group<S, P>>, request: Request<B>) -> Self {
         let carried = Carried::of(request.extensions());
         let trail = carried.and_then(|carried| carried.trail.as_ref());
-        let mut tried = trail.map(Trail::tried).unwrap_or_default();
-        let first = match pick(&group, carried, &tried, false) {
-            Ok(first) => first,
-            Err(refused) => return Self { state: State::Refused { refused } },
-        };
+        let tried = trail.map(Trail::tried).unwrap_or_default();
+        match pick(&group, carried, &tried, false) {
+            Ok(first) => Self {
+                state: State::Readying {
+                    readying: Readying {
+                        group,
+                        request: Some(request),
+                        contenders: Contenders { first: Some(first), more: Vec::new() },
+                        search: None,
+                    },
+                },
+            },
+            Err(refused) => Self { state: State::Refused { refused } },
+        }
+    }
+}
+
+impl Search {
+    /// Beside the first contender for `request`, which has sent nothing yet.
+    fn begin<S, B>(request: &Request<B>, first: &Contender<S>) -> Self {
+        let mut tried = Trail::of(request).map(Trail::tried).unwrap_or_default();
         tried.add(first.lease.deployment());
-        let readying = Readying {
-            group,
-            request: Some(request),
-            contenders: Contenders { first: Some(first), more: Vec::new() },
-            others: OTHERS,
-            tried,
-            failed: None,
-        };
-        Self { state: State::Readying { readying } }
+        Self { others: OTHERS, tried, failed: None }
     }
 }
 
@@ -176,36 +190,42 @@ where
         let mut index = 0;
         loop {
             while let Some(contender) = self.contenders.get_mut(index) {
-                match contender.service.poll_ready(cx) {
-                    Poll::Ready(Ok(())) => match self.contenders.take(index) {
+                let readiness = contender.service.poll_ready(cx);
+                if let Poll::Ready(Ok(())) = readiness {
+                    match self.contenders.take(index) {
                         Some(ready) => return Poll::Ready(Ok(ready)),
                         None => break,
-                    },
-                    Poll::Ready(Err(error)) => {
-                        if let Some(failed) = self.contenders.take(index) {
-                            note_unready(request, &failed);
-                        }
-                        self.failed = Some(Error::not_ready(error));
                     }
-                    Poll::Pending => index += 1,
+                }
+                let search =
+                    self.search.get_or_insert_with(|| Box::new(Search::begin(request, contender)));
+                if let Poll::Ready(Err(error)) = readiness {
+                    if let Some(failed) = self.contenders.take(index) {
+                        note_unready(request, &failed);
+                    }
+                    search.failed = Some(Error::not_ready(error));
+                } else {
+                    index += 1;
                 }
             }
-            if index > 0 && self.others == 0 {
+            let Some(search) = &mut self.search else { return Poll::Pending };
+            if index > 0 && search.others == 0 {
                 return Poll::Pending;
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
-            self.others -= usize::from(index > 0);
-            match pick(&self.group, Carried::of(request.extensions()), &self.tried, true) {
+            search.others -= usize::from(index > 0);
+            match pick(&self.group, Carried::of(request.extensions()), &search.tried, true) {
                 Ok(another) => {
-                    self.tried.add(another.lease.deployment());
+                    search.tried.add(another.lease.deployment());
                     self.contenders.push(another);
                 }
                 Err(_) if index > 0 => {
-                    self.others = 0;
+                    search.others = 0;
                     return Poll::Pending;
                 }
                 Err(refused) => {
-                    return Poll::Ready(Err(self.failed.take().unwrap_or_else(|| refused.into())));
+                    let failed = search.failed.take();
+                    return Poll::Ready(Err(failed.unwrap_or_else(|| refused.into())));
                 }
             }
         }
@@ -214,7 +234,7 @@ where
     /// Sends the request to a contender that is ready; nothing where it is sent already.
     fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
         let Contender { mut service, lease, admission, spare, picked: started } = contender;
-        let mut request = self.request.take()?;
+        let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(request.extensions_mut());
         let trail = carried.trail.clone();
@@ -223,7 +243,7 @@ where
         });
         carried.attempt = Some(Attempt { deployment, index, started, admission });
         let method = request.method().clone();
-        let future = service.call(request);
+        let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
     }
 }

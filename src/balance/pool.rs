@@ -49,7 +49,7 @@ pub(crate) struct Pool {
     kept_in: usize,
     /// A member turns requests away by what they ask for.
     picky: bool,
-    next_serial: u64,
+    next_serial: u32,
 }
 
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Pool {
 
     /// Adds a member, out until the next [`rebuild`](Self::rebuild).
     pub(crate) fn add(&mut self, deployment: Deployment) -> Key {
-        self.next_serial += 1;
+        self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let member = Member::new(deployment, serial);
         let index = if let Some(index) = self.free.pop() {

@@ -25,17 +25,14 @@ pub(crate) struct HandOver {
 }
 
 impl HandOver {
-    /// The result of an attempt, unless it failed and still holds `body`. A response tells that the attempt goes on.
-    pub(crate) fn begin<T>(
-        body: &ReplayBody,
-        result: Result<T, Error>,
-    ) -> Result<Result<T, Error>, Self> {
-        match result {
-            Err(error) if body.replayable() == Err(NotReplayable::StillSending) => {
-                Err(Self { error: Some(error), patience: Box::pin(sleep(PATIENCE)) })
-            }
-            result => Ok(result),
-        }
+    /// Whether an attempt that failed still holds `body`. A response tells that the attempt goes on.
+    pub(crate) fn is_due(body: &ReplayBody) -> bool {
+        body.replayable() == Err(NotReplayable::StillSending)
+    }
+
+    /// Waits for an attempt that failed so.
+    pub(crate) fn begin(error: Error) -> Self {
+        Self { error: Some(error), patience: Box::pin(sleep(PATIENCE)) }
     }
 
     /// How the attempt failed, once it has let go of `body` or has taken too long.

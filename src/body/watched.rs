@@ -53,9 +53,12 @@ pin_project! {
 /// The part that must act on drop; apart, because the pinned body's own drop is not ours to write.
 struct Watch<H: OnEnd> {
     on_end: Option<H>,
-    /// Bytes still to come, where the body said how many there are.
-    remaining: Option<u64>,
+    /// Bytes still to come, or [`UNKNOWN`].
+    remaining: u64,
 }
+
+/// The body did not say how many bytes it has. No `Option`: every response is moved often, with two or three of these.
+const UNKNOWN: u64 = u64::MAX;
 
 impl<H: OnEnd> Watch<H> {
     fn end(&mut self, end: &End<'_>) {
@@ -67,7 +70,7 @@ impl<H: OnEnd> Watch<H> {
 
 impl<H: OnEnd> Drop for Watch<H> {
     fn drop(&mut self) {
-        let end = if self.remaining == Some(0) { End::Complete } else { End::Dropped };
+        let end = if self.remaining == 0 { End::Complete } else { End::Dropped };
         self.end(&end);
     }
 }
@@ -75,7 +78,8 @@ impl<H: OnEnd> Drop for Watch<H> {
 impl<B: Body, H: OnEnd> WatchedBody<B, H> {
     /// Watches `inner`; a body that is at its end already is reported complete at once.
     pub fn new(inner: B, on_end: H) -> Self {
-        let mut watch = Watch { on_end: Some(on_end), remaining: inner.size_hint().exact() };
+        let mut watch =
+            Watch { on_end: Some(on_end), remaining: inner.size_hint().exact().unwrap_or(UNKNOWN) };
         if inner.is_end_stream() {
             watch.end(&End::Complete);
         }
@@ -96,7 +100,7 @@ impl<B: Body, H: OnEnd> WatchedBody<B, H> {
 
     /// A body whose end needs no report any more.
     pub fn unwatched(inner: B) -> Self {
-        Self { inner, watch: Watch { on_end: None, remaining: None } }
+        Self { inner, watch: Watch { on_end: None, remaining: UNKNOWN } }
     }
 }
 
@@ -119,8 +123,9 @@ where
                 if let Some(trailers) = frame.trailers_ref() {
                     watch.end(&End::Trailers(trailers));
                 } else {
-                    if let (Some(left), Some(data)) = (&mut watch.remaining, frame.data_ref()) {
-                        *left = left.saturating_sub(data.remaining() as u64);
+                    if let Some(data) = frame.data_ref().filter(|_| watch.remaining != UNKNOWN) {
+                        let read = data.remaining() as u64;
+                        watch.remaining = watch.remaining.saturating_sub(read);
                     }
                     // HTTP stacks may never poll again once this holds.
                     if inner.is_end_stream() {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -167,33 +167,31 @@ where
 
 /// What follows an answer.
 enum Next<R: Body> {
-    Return(Result<Response<KeptBody<R>>, Error>),
+    /// It is returned.
+    Return,
+    /// The first one is returned.
+    First(Result<Response<KeptBody<R>>, Error>),
     To(GroupName),
     /// The group asked for, as if there were no other.
     LastResort,
 }
 
 impl<S, R: Body> Onward<S, R> {
-    fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let result = result.map(Response::into_parts);
-        let outcome = outcome_of(&*self.walk.plan.classify, &result);
-        let next = outcome.failure().filter(|_| !self.resorted);
-        let next = next.and_then(|failure| self.walk.next(&failure));
+    /// Judges an answer. It is moved no more than it must be, as most are returned.
+    fn settle(&mut self, result: &Result<(Parts, R), Error>) -> Next<R> {
+        let outcome = outcome_of(&*self.walk.plan.classify, result);
+        let Outcome::Failure(failure) = outcome else { return Next::Return };
+        let next = if self.resorted { None } else { self.walk.next(&failure) };
         match next.filter(|_| self.can_replay()) {
-            Some(group) => {
-                self.first.get_or_insert_with(|| result.map(KeptBody::keep));
-                Next::To(group)
-            }
-            None => match (outcome, self.first.take()) {
+            Some(group) => Next::To(group),
+            None => match self.first.take() {
                 // The first group only left the request to the others, and they cannot serve it either.
-                (Outcome::Failure(_), Some(Err(error)))
-                    if is_cooling(&error) && self.can_replay() =>
-                {
+                Some(Err(error)) if is_cooling(&error) && self.can_replay() => {
                     self.resorted = true;
                     Next::LastResort
                 }
-                (Outcome::Failure(_), Some(first)) => Next::Return(first.map(|kept| *kept)),
-                _ => Next::Return(result.map(KeptBody::live)),
+                Some(first) => Next::First(first.map(|kept| *kept)),
+                None => Next::Return,
             },
         }
     }
@@ -248,38 +246,35 @@ where
             if let Some(onward) = &mut *this.onward {
                 onward.read_on(cx);
             }
-            let next = match (state.as_mut().project(), &mut *this.onward) {
-                (Projected::Calling { future }, onward) => {
-                    let result = ready!(future.poll(cx)).map_err(Error::from_service);
-                    // A call that timed out may still hold the request body, which the next group needs.
-                    state.set(State::Done);
-                    match onward {
-                        Some(onward) => match HandOver::begin(&onward.body, result) {
-                            Ok(result) => onward.settle(result),
-                            Err(hand_over) => {
-                                state.set(State::HandingOver { hand_over });
-                                continue;
-                            }
-                        },
-                        None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
+            let result = match (state.as_mut().project(), &mut *this.onward) {
+                (Projected::Calling { future }, onward) => match ready!(future.poll(cx)) {
+                    Ok(response) => Ok(response.into_parts()),
+                    Err(error) => {
+                        // A call that timed out may still hold the request body, which the next group needs.
+                        state.set(State::Done);
+                        let error = Error::from_service(error);
+                        if onward.as_ref().is_some_and(|onward| HandOver::is_due(&onward.body)) {
+                            state.set(State::HandingOver { hand_over: HandOver::begin(error) });
+                            continue;
+                        }
+                        Err(error)
                     }
-                }
+                },
                 (Projected::HandingOver { hand_over }, Some(onward)) => {
-                    let error = ready!(hand_over.poll(&onward.body, cx));
-                    onward.settle(Err(error))
+                    Err(ready!(hand_over.poll(&onward.body, cx)))
                 }
                 (Projected::Readying { group }, Some(onward)) => {
                     if let Err(error) = ready!(onward.service.poll_ready(cx)) {
-                        Next::Return(match onward.first.take() {
+                        state.set(State::Done);
+                        return Poll::Ready(match onward.first.take() {
                             Some(first) => first.map(|kept| *kept),
                             None => Err(Error::from_service(error)),
-                        })
-                    } else {
-                        let request = onward.request(group.take());
-                        let future = onward.service.call(request);
-                        state.set(State::Calling { future });
-                        continue;
+                        });
                     }
+                    let request = onward.request(group.take());
+                    let future = onward.service.call(request);
+                    state.set(State::Calling { future });
+                    continue;
                 }
                 // Polled after its end; that never ends.
                 (
@@ -289,13 +284,18 @@ where
                     return Poll::Pending;
                 }
             };
-            match next {
-                Next::To(group) => state.set(State::Readying { group: Some(group) }),
-                Next::LastResort => state.set(State::Readying { group: None }),
-                Next::Return(result) => {
-                    state.set(State::Done);
-                    return Poll::Ready(result);
+            state.set(State::Done);
+            let Some(onward) = &mut *this.onward else {
+                return Poll::Ready(result.map(KeptBody::live));
+            };
+            match onward.settle(&result) {
+                Next::Return => return Poll::Ready(result.map(KeptBody::live)),
+                Next::First(first) => return Poll::Ready(first),
+                Next::To(group) => {
+                    onward.first.get_or_insert_with(|| result.map(KeptBody::keep));
+                    state.set(State::Readying { group: Some(group) });
                 }
+                Next::LastResort => state.set(State::Readying { group: None }),
             }
         }
     }

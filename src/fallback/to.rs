@@ -217,11 +217,14 @@ where
                     let result = ready!(future.poll(cx)).map_err(Error::from_service);
                     // A call that timed out may still hold the request body, which the second needs.
                     state.set(State::Done);
-                    match HandOver::begin(&second.body, result).map(|result| second.settle(result))
-                    {
-                        Ok(Some(result)) => break result,
-                        Ok(None) => state.set(State::Readying),
-                        Err(hand_over) => state.set(State::HandingOver { hand_over }),
+                    match result {
+                        Err(error) if HandOver::is_due(&second.body) => {
+                            state.set(State::HandingOver { hand_over: HandOver::begin(error) });
+                        }
+                        result => match second.settle(result) {
+                            Some(result) => break result,
+                            None => state.set(State::Readying),
+                        },
                     }
                 }
                 Projected::HandingOver { hand_over } => {

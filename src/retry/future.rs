@@ -97,27 +97,28 @@ where
 
 /// What follows an attempt.
 enum Next<R: Body> {
-    Return(Result<Response<KeptBody<R>>, Error>),
+    /// Its answer is returned.
+    Return,
+    /// An earlier answer is returned.
+    Last(Result<Response<KeptBody<R>>, Error>),
     After(Duration),
 }
 
 impl<S, R: Body> Again<S, R> {
-    fn settle(&mut self, result: Result<Response<R>, Error>) -> Next<R> {
-        let result = result.map(Response::into_parts);
-        let outcome = outcome_of(&*self.policy.classify, &result);
+    /// Judges an attempt. Its answer is moved no more than it must be, as most are returned.
+    fn settle(&mut self, result: &Result<(Parts, R), Error>) -> Next<R> {
+        let outcome = outcome_of(&*self.policy.classify, result);
         let refused = result.as_ref().err().and_then(Error::as_refused).map(Refused::reason);
         self.note(outcome, refused.is_some());
-        let Outcome::Failure(failure) = outcome else {
-            return Next::Return(result.map(KeptBody::live));
-        };
+        let Outcome::Failure(failure) = outcome else { return Next::Return };
         if (refused.is_some() || failure.kind() == FailureKind::Refused)
             && let Some(last) = self.last.take()
         {
-            return Next::Return(last.map(|kept| *kept));
+            return Next::Last(last.map(|kept| *kept));
         }
         // What no deployment has now, none will have after a wait.
         if let Some(RefusedReason::ContextWindow | RefusedReason::Unsupported) = refused {
-            return Next::Return(result.map(KeptBody::live));
+            return Next::Return;
         }
         let head = self.saved.head();
         let case = Case {
@@ -132,16 +133,13 @@ impl<S, R: Body> Again<S, R> {
             deployment_allows: self.trail.retries_since(self.before),
             carried: self.saved.carried(),
         };
-        match self.policy.next(&case, Instant::now()) {
-            Some(wait) => {
-                self.retries += 1;
-                self.keep(result);
-                Next::After(wait)
-            }
-            None => Next::Return(match (result, self.last.take()) {
-                (Err(_), Some(Ok(kept))) => Ok(*kept),
-                (result, _) => result.map(KeptBody::live),
-            }),
+        if let Some(wait) = self.policy.next(&case, Instant::now()) {
+            self.retries += 1;
+            return Next::After(wait);
+        }
+        match (result, self.last.take()) {
+            (Err(_), Some(Ok(kept))) => Next::Last(Ok(*kept)),
+            _ => Next::Return,
         }
     }
 
@@ -215,29 +213,27 @@ where
             again.read_on(cx);
         }
         loop {
-            let next = match (state.as_mut().project(), &mut *this.again) {
-                (Projected::Calling { future }, again) => {
-                    let result = ready!(future.poll(cx)).map_err(Error::from_service);
-                    // One that timed out may still hold the request body, which the next attempt needs.
-                    state.set(State::Done);
-                    match again {
-                        Some(again) => match HandOver::begin(&again.body, result) {
-                            Ok(result) => again.settle(result),
-                            Err(hand_over) => {
-                                state.set(State::HandingOver { hand_over });
-                                continue;
-                            }
-                        },
-                        None => Next::Return(result.map(Response::into_parts).map(KeptBody::live)),
+            let result = match (state.as_mut().project(), &mut *this.again) {
+                (Projected::Calling { future }, again) => match ready!(future.poll(cx)) {
+                    Ok(response) => Ok(response.into_parts()),
+                    Err(error) => {
+                        // One that timed out may still hold the request body, which the next attempt needs.
+                        state.set(State::Done);
+                        let error = Error::from_service(error);
+                        if again.as_ref().is_some_and(|again| HandOver::is_due(&again.body)) {
+                            state.set(State::HandingOver { hand_over: HandOver::begin(error) });
+                            continue;
+                        }
+                        Err(error)
                     }
-                }
+                },
                 (Projected::HandingOver { hand_over }, Some(again)) => {
-                    let error = ready!(hand_over.poll(&again.body, cx));
-                    again.settle(Err(error))
+                    Err(ready!(hand_over.poll(&again.body, cx)))
                 }
                 (Projected::Waiting { sleep }, _) => {
                     ready!(sleep.poll(cx));
-                    Next::After(Duration::ZERO)
+                    state.set(State::Readying);
+                    continue;
                 }
                 (Projected::Readying, Some(again)) => match ready!(again.service.poll_ready(cx)) {
                     Ok(()) => {
@@ -248,26 +244,34 @@ where
                         state.set(State::Calling { future });
                         continue;
                     }
-                    Err(error) => Next::Return(match again.last.take() {
-                        Some(Ok(kept)) => Ok(*kept),
-                        _ => Err(Error::from_service(error)),
-                    }),
+                    Err(error) => {
+                        state.set(State::Done);
+                        return Poll::Ready(match again.last.take() {
+                            Some(Ok(kept)) => Ok(*kept),
+                            _ => Err(Error::from_service(error)),
+                        });
+                    }
                 },
                 // Polled after its end; that never ends.
                 (Projected::HandingOver { .. } | Projected::Readying | Projected::Done, _) => {
                     return Poll::Pending;
                 }
             };
-            if let (Next::After(_), Some(again)) = (&next, &mut *this.again) {
-                again.read_on(cx);
-            }
-            match next {
-                Next::Return(result) => {
-                    state.set(State::Done);
-                    return Poll::Ready(result);
+            state.set(State::Done);
+            let Some(again) = &mut *this.again else {
+                return Poll::Ready(result.map(KeptBody::live));
+            };
+            match again.settle(&result) {
+                Next::Return => return Poll::Ready(result.map(KeptBody::live)),
+                Next::Last(last) => return Poll::Ready(last),
+                Next::After(wait) => {
+                    again.keep(result);
+                    again.read_on(cx);
+                    state.set(match wait {
+                        Duration::ZERO => State::Readying,
+                        wait => State::Waiting { sleep: tokio::time::sleep(wait) },
+                    });
                 }
-                Next::After(Duration::ZERO) => state.set(State::Readying),
-                Next::After(wait) => state.set(State::Waiting { sleep: tokio::time::sleep(wait) }),
             }
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Member {
     pub(in crate::balance) deployment: Deployment,
     pub(in crate::balance) identity: usize,
     /// Tells it from an earlier member at the same index.
-    pub(super) serial: u64,
+    pub(super) serial: u32,
     pub(in crate::balance) in_flight: u32,
     /// A number a strategy keeps for it.
     pub(in crate::balance) note: f64,
@@ -25,7 +25,7 @@ pub(crate) struct Member {
     pub(in crate::balance) ramp: Option<Ramp>,
     /// Picks must ask the health for a trial's place.
     pub(super) probing: bool,
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
     /// When to look at its health again.
     pub(super) due: Option<Instant>,
     pub(super) stage: Stage,
@@ -53,7 +53,7 @@ pub(super) enum InOrOut {
 
 impl Member {
     /// A member that is out until its slots are laid out.
-    pub(super) fn new(deployment: Deployment, serial: u64) -> Self {
+    pub(super) fn new(deployment: Deployment, serial: u32) -> Self {
         Self {
             identity: deployment.identity(),
             deployment,

@@ -137,7 +137,7 @@ pub struct Totals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admission {
     /// The ejections before it: a result counts only while there were no more.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: u32,
     pub(crate) probe: bool,
 }
 
@@ -200,7 +200,7 @@ pub(crate) trait Watch: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) index: u32,
-    pub(crate) serial: u64,
+    pub(crate) serial: u32,
 }
 
 /// The health of one [`Deployment`]: read it, or set it by hand.
@@ -270,7 +270,7 @@ impl Health {
         now: Instant,
     ) -> Result<(Admission, Option<Probe>), (Option<Instant>, Refusal)> {
         let (admission, place) = self.state.lock().admit(now)?;
-        Ok((admission, place.map(|place| Probe { deployment: deployment.clone(), place })))
+        Ok((admission, place.map(|place| Probe::new(deployment, place))))
     }
 
     /// Lets a request through whatever the state: its result may bring the deployment back.
@@ -281,7 +281,7 @@ impl Health {
     }
 
     /// How a group is to treat it, and the epoch of requests let through under that standing.
-    pub(crate) fn standing(&self, now: Instant) -> (Standing, u64) {
+    pub(crate) fn standing(&self, now: Instant) -> (Standing, u32) {
         let mut state = self.state.lock();
         (state.standing(now), state.epoch)
     }
@@ -355,15 +355,21 @@ impl fmt::Debug for Health {
 }
 
 /// A place among the trial requests, held by one of them.
+///
+/// Boxed, because few requests hold one and all carry the room for it.
 #[derive(Debug)]
-pub(crate) struct Probe {
-    deployment: Deployment,
-    place: u64,
+pub(crate) struct Probe(Box<(Deployment, u64)>);
+
+impl Probe {
+    fn new(deployment: &Deployment, place: u64) -> Self {
+        Self(Box::new((deployment.clone(), place)))
+    }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.deployment.health().change(|state| state.end_probe(self.place));
+        let (deployment, place) = &*self.0;
+        deployment.health().change(|state| state.end_probe(*place));
     }
 }
 

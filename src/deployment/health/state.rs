@@ -14,7 +14,7 @@ pub(super) struct State {
     phase: Phase,
     pub(super) paused: bool,
     /// Counts ejections; results let through under an earlier one are stale.
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
     /// Ejections not yet forgiven: each makes the next one longer.
     level: u32,
     record: Record,
@@ -255,7 +255,7 @@ impl State {
     }
 
     fn eject(&mut self, sentence: Sentence, level: u32, recovery: Recovery, now: Instant) {
-        self.epoch += 1;
+        self.epoch = self.epoch.wrapping_add(1);
         self.level = level.saturating_add(1);
         self.totals.ejections += 1;
         self.record = Record::default();
@@ -279,7 +279,7 @@ impl State {
         let end = later(now, length);
         let until =
             if let Phase::Cooling { until, .. } = self.phase { end.max(until) } else { end };
-        self.epoch += 1;
+        self.epoch = self.epoch.wrapping_add(1);
         self.level = self.level_at(now);
         self.totals.ejections += 1;
         self.record = Record::default();
@@ -288,7 +288,8 @@ impl State {
 
     pub(super) fn reset(&mut self) {
         let Self { paused, totals, places, .. } = *self;
-        *self = Self { paused, epoch: self.epoch + 1, totals, places, ..Self::default() };
+        *self =
+            Self { paused, epoch: self.epoch.wrapping_add(1), totals, places, ..Self::default() };
     }
 }
 

@@ -237,13 +237,13 @@ impl Bench {
         (!keys.is_empty()).then(|| keys[self.rng.usize(0..keys.len())])
     }
 
-    fn soft_out(&self) -> Vec<u64> {
+    fn soft_out(&self) -> Vec<u32> {
         let soft = self.pool.live().filter(|member| member.health.is_soft_out());
         soft.map(|member| member.serial).collect()
     }
 
     /// What holds after every operation; `before` were out for soft reasons before it.
-    fn check(&self, before: &[u64]) {
+    fn check(&self, before: &[u32]) {
         let members = || self.pool.live().filter(|member| !member.slots.is_empty());
         let soft = || members().filter(|member| member.health.is_soft_out());
         let new = soft().filter(|member| !before.contains(&member.serial)).count();
