@@ -18,7 +18,8 @@ use super::support::{chunked, now, read};
 const MODEL: &str = "the \"model\" of\\a\ndeployment";
 
 /// Members that a deployment does not get.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
+    "allowed_model_region",
     "disable_fallbacks",
     "fallbacks",
     "num_retries",

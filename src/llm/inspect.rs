@@ -96,6 +96,7 @@ impl<S> Layer<S> for InspectLayer {
 /// | `stream_options.include_usage` | | see [`RewriteModelLayer::include_usage`](super::RewriteModelLayer::include_usage) |
 /// | `tags`*, `metadata.tags`* | `x-litellm-tags` | [`Demand::tags`] |
 /// | `priority`* | `x-litellm-priority` | [`Demand::priority`] |
+/// | `allowed_model_region`* | | [`Demand::region`] |
 /// | | `x-litellm-session-id` | [`Demand::affinity`] |
 /// | `num_retries`* | `x-litellm-num-retries` | [`Overrides::retries`] |
 /// | `timeout`* | `x-litellm-timeout` | [`Overrides::timeout`], in seconds |
@@ -285,6 +286,7 @@ fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Dema
         endpoint: endpoint.map(|endpoint| endpoint.path().into()),
         images: peeked.totals.images() > 0,
         tags,
+        region: peeked.region.as_deref().map(Into::into),
         affinity: asked.session.clone(),
         priority: asked.priority.or(peeked.priority),
         ..Demand::default()

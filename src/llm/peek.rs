@@ -36,6 +36,7 @@ pub(super) struct Peeked {
     pub(super) output_tokens: Option<u64>,
     pub(super) user: Option<String>,
     pub(super) priority: Option<i32>,
+    pub(super) region: Option<String>,
     /// Of the body itself.
     pub(super) tags: Option<Vec<Arc<str>>>,
     /// Of its `metadata`.
@@ -163,6 +164,9 @@ impl<'a> Reader<'a> {
                 self.peeked.overrides.stream_timeout = self.duration(scanner, name)?;
             }
             Member::Priority => self.peeked.priority = self.typed(scanner, name, WHOLE)?,
+            Member::AllowedModelRegion => {
+                self.peeked.region = self.typed(scanner, name, STRING)?;
+            }
             member if member.is_prompt() => {
                 scanner.value(&mut self.peeked.totals)?;
             }

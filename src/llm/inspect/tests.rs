@@ -166,7 +166,7 @@ async fn what_the_body_asks_for_goes_with_the_request() {
     let body = r#"{"model": "chat", "messages": [{"role": "user", "content": [
         {"type": "text", "text": "12345678"}, {"type": "image_url", "image_url": {"url": "https://x.example/"}}
     ]}], "max_tokens": 9, "priority": 2, "num_retries": 0, "timeout": 1.5, "fallbacks": ["a", {"model": "b"}],
-    "tags": ["x"], "metadata": {"tags": ["y", "x"]}, "user": "u"}"#;
+    "tags": ["x"], "metadata": {"tags": ["y", "x"]}, "user": "u", "allowed_model_region": "eu"}"#;
     let request =
         below(InspectLayer::new(), asking("/v1/chat/completions", body, &[])).await.unwrap();
     let demand = Demand::of(&request).unwrap();
@@ -178,6 +178,7 @@ async fn what_the_body_asks_for_goes_with_the_request() {
             endpoint: Some("/chat/completions".into()),
             images: true,
             tags: vec!["x".into(), "y".into()],
+            region: Some("eu".into()),
             priority: Some(2),
             ..Demand::default()
         }

@@ -41,6 +41,7 @@ members! {
     Timeout "timeout",
     StreamTimeout "stream_timeout",
     Priority "priority",
+    AllowedModelRegion "allowed_model_region",
     Messages "messages",
     Input "input",
     Prompt "prompt",
@@ -86,6 +87,7 @@ impl Member {
                 | Self::Timeout
                 | Self::StreamTimeout
                 | Self::Priority
+                | Self::AllowedModelRegion
         )
     }
 }

@@ -72,7 +72,7 @@ fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
 fn what_is_asked_of_a_router_is_read() {
     let peeked = with(
         r#""num_retries": 3, "timeout": 2.5, "stream_timeout": 10, "priority": -1, "tags": ["a"],
-           "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
+           "allowed_model_region": "eu", "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
     );
     let expected = Overrides {
         retries: Some(3),
@@ -81,6 +81,7 @@ fn what_is_asked_of_a_router_is_read() {
     };
     assert_eq!(peeked.overrides, expected);
     assert_eq!(peeked.priority, Some(-1));
+    assert_eq!(peeked.region.as_deref(), Some("eu"));
     assert_eq!(peeked.tags, Some(vec!["a".into()]));
     assert_eq!(peeked.metadata_tags, ["b".into()]);
     assert_eq!(peeked.fallbacks, Some(vec!["x".into(), "y".into()]));
@@ -93,10 +94,12 @@ fn what_is_asked_of_a_router_is_read() {
 fn a_null_is_the_same_as_nothing() {
     let peeked = with(
         r#""num_retries": null, "timeout": null, "tags": null, "metadata": null, "fallbacks": null,
-           "disable_fallbacks": null, "stream": null, "stream_options": null, "max_tokens": null, "user": null"#,
+           "disable_fallbacks": null, "stream": null, "stream_options": null, "max_tokens": null, "user": null,
+           "allowed_model_region": null"#,
     );
     assert_eq!(peeked.overrides, Overrides::default());
-    assert_eq!((peeked.tags, peeked.fallbacks, peeked.user), (None, None, None));
+    assert_eq!((peeked.tags, peeked.fallbacks), (None, None));
+    assert_eq!((peeked.user, peeked.region), (None, None));
     assert!(!peeked.stream && !peeked.usage_wanted);
 }
 
@@ -127,6 +130,7 @@ fn a_wrong_type_is_refused_by_the_members_name() {
         ),
         (r#""tags": "a""#, "tags: expected a list of strings"),
         (r#""metadata": {"tags": [1]}"#, "metadata.tags: expected a list of strings"),
+        (r#""allowed_model_region": ["eu"]"#, "allowed_model_region: expected a string"),
         (r#""user": 7"#, "user: expected a string"),
         (r#""fallbacks": "x""#, "fallbacks: expected a list of model names"),
         (r#""fallbacks": ["x", 4]"#, "fallbacks[1]: expected the name of a model"),

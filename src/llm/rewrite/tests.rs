@@ -173,6 +173,7 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
         (-9..9).prop_map(|n| ("priority", Value::from(n))),
         texts().prop_map(|tags| ("tags", tags)),
         texts().prop_map(|names| ("fallbacks", names)),
+        text().prop_map(|region| ("allowed_model_region", region)),
         any::<bool>().prop_map(|off| ("disable_fallbacks", Value::from(off))),
     ];
     let metadata =
@@ -234,6 +235,7 @@ fn expected(mut body: Map<String, Value>) -> Value {
         "timeout",
         "stream_timeout",
         "priority",
+        "allowed_model_region",
         "tags",
         "fallbacks",
         "disable_fallbacks",
