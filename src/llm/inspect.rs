@@ -103,6 +103,7 @@ impl<S> Layer<S> for InspectLayer {
 /// | `stream_timeout`* | `x-litellm-stream-timeout` | [`Overrides::stream_timeout`], in seconds |
 /// | `fallbacks`* | | [`Fallbacks`]: a list of names, or of `{"model": name}` |
 /// | `disable_fallbacks`* | | [`Fallbacks`] to nothing |
+/// | `api_key`, `api_base`, `base_url`, `api_version`, `user_api_key`, `extra_headers`, `context_window_fallbacks`, `content_policy_fallbacks`, `model_group_retry_policy`, `retry_policy`, `cooldown_time`, `routing_strategy`, `specific_deployment`, `mock_response`, `mock_testing_`…, `mock_timeout`, `include_fallback_errors`, `enable_tag_filtering`, `litellm_metadata`, `litellm_session_id`, `litellm_trace_id`, `litellm_call_id`, `litellm_logging_obj`, `cache`, `caching`, `guardrails`, `max_retries`, `no-log`, `proxy_server_request` (all*) | | nothing: they are for LiteLLM's proxy and without effect here |
 ///
 /// Those marked with * are for a router: [`RewriteModel`](super::RewriteModel) takes them out of the body. The headers
 /// are taken out here. As in LiteLLM, a header goes before the member, but the member `tags` before the header; the tags
@@ -113,7 +114,7 @@ impl<S> Layer<S> for InspectLayer {
 /// # Errors
 ///
 /// [`InspectError`]. A member in the table of the wrong type is an error, and so is one that stands twice, for another
-/// reader might take the other; `null` is the same as nothing, except for `model`.
+/// reader might take the other, but for those without effect; `null` is the same as nothing, except for `model`.
 #[derive(Clone, Debug)]
 pub struct Inspect<S> {
     inner: S,

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use self::{
     cuts::Cuts,
-    members::{Member, Seen},
+    members::{Member, Seen, is_for_proxy},
     scan::{Invalid, Literal, Scanner},
 };
 use super::{Edit, InspectError, tokens::Totals};
@@ -101,7 +101,7 @@ fn read(text: &str) -> Result<Peeked, Problem> {
             reader.member(scanner, member, &mut inner)?
         } else {
             scanner.value(&mut ())?;
-            true
+            !is_for_proxy(name)
         };
         cuts.member(start..scanner.at(), keep);
         cuts.inside(inner);

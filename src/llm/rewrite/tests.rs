@@ -104,6 +104,19 @@ async fn what_is_for_a_router_is_taken_out_even_where_no_deployment_was_picked()
 }
 
 #[tokio::test]
+async fn what_only_litellms_proxy_knows_reaches_no_deployment() {
+    let plain = RewriteModelLayer::new();
+    for name in FOR_PROXY {
+        // Of whatever type, and as often as it stands.
+        let body = format!(r#"{{"{name}": {{"x": 1}}, "model": "chat", "{name}": "sk-caller"}}"#);
+        assert_eq!(sent_text(plain, CHAT, None, &body).await, r#"{"model": "chat"}"#, "{name}");
+    }
+    let others =
+        r#"{"model": "chat", "api_keys": 1, "mock_testing": 1, "extra_body": {"api_key": 1}}"#;
+    assert_eq!(sent_text(plain, CHAT, None, others).await, others);
+}
+
+#[tokio::test]
 async fn a_length_that_changes_is_not_announced() {
     let request = inspected(CHAT, r#"{"model": "chat"}"#).await;
     assert!(sent(RewriteModelLayer::new(), request).await.0.headers.contains_key(CONTENT_LENGTH));
@@ -162,6 +175,40 @@ async fn ten_megabytes_go_out_as_slices_of_the_memory_they_came_in() {
     assert!(copied.iter().map(|chunk| chunk.len()).sum::<usize>() < 100);
 }
 
+/// What LiteLLM's proxy alone knows.
+const FOR_PROXY: [&str; 30] = [
+    "api_key",
+    "api_base",
+    "base_url",
+    "api_version",
+    "user_api_key",
+    "extra_headers",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "model_group_retry_policy",
+    "retry_policy",
+    "cooldown_time",
+    "routing_strategy",
+    "specific_deployment",
+    "mock_response",
+    "mock_timeout",
+    "include_fallback_errors",
+    "enable_tag_filtering",
+    "litellm_metadata",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "litellm_call_id",
+    "litellm_logging_obj",
+    "cache",
+    "caching",
+    "guardrails",
+    "max_retries",
+    "no-log",
+    "proxy_server_request",
+    "mock_testing_",
+    "mock_testing_fallbacks",
+];
+
 /// A body as it comes, and what is to reach a deployment that knows the model as `gpt`.
 fn bodies() -> impl Strategy<Value = (String, Value)> {
     let text = || any::<String>().prop_map(Value::from);
@@ -175,6 +222,7 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
         texts().prop_map(|names| ("fallbacks", names)),
         text().prop_map(|region| ("allowed_model_region", region)),
         any::<bool>().prop_map(|off| ("disable_fallbacks", Value::from(off))),
+        (prop::sample::select(&FOR_PROXY[..]), text()),
     ];
     let metadata =
         (prop::option::of(texts()), prop::option::of(text())).prop_map(|(tags, other)| {
@@ -242,6 +290,7 @@ fn expected(mut body: Map<String, Value>) -> Value {
     ] {
         body.remove(ours);
     }
+    body.retain(|name, _| !FOR_PROXY.contains(&&**name));
     if let Some(Value::Object(metadata)) = body.get_mut("metadata")
         && metadata.remove("tags").is_some()
         && metadata.is_empty()
