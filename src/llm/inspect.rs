@@ -88,7 +88,7 @@ impl<S> Layer<S> for InspectLayer {
 ///
 /// | member of the body | header | becomes |
 /// |---|---|---|
-/// | `model` | | the [`GroupName`] |
+/// | `model`; may be missing where a layer above has set the group | | the [`GroupName`] |
 /// | `stream` | | [`Demand::stream`] |
 /// | `max_completion_tokens`, else `max_output_tokens`, else `max_tokens` | | [`Demand::output_tokens`]; none where it is negative |
 /// | `messages`, `input`, `prompt`, `suffix`, `system`, `instructions`, `tools`, `functions` | | [`Demand::input_tokens`], by a [`TokenCounter`], and [`Demand::images`] |
@@ -114,7 +114,7 @@ impl<S> Layer<S> for InspectLayer {
 /// # Errors
 ///
 /// [`InspectError`]. A member in the table of the wrong type is an error, and so is one that stands twice, for another
-/// reader might take the other, but for those without effect; `null` is the same as nothing, except for `model`.
+/// reader might take the other, but for those without effect; `null` is the same as nothing.
 #[derive(Clone, Debug)]
 pub struct Inspect<S> {
     inner: S,
@@ -225,12 +225,17 @@ impl<S> Reading<S> {
     fn finish(self) -> Result<Inspection<S>, InspectError> {
         let Self { service, mut head, read, layer } = self;
         let body = read.finish();
-        let peeked = peek(&body)?;
+        let mut peeked = peek(&body)?;
+        let carried = Carried::entry(&mut head.extensions);
+        let model = match (peeked.model.take(), &carried.group) {
+            (Some(model), _) => model,
+            (None, Some(group)) => group.to_string(),
+            (None, None) => return Err(InspectError::NoModel),
+        };
         let asked = Asked::take(&mut head.headers)?;
         let endpoint = Endpoint::of_path(head.uri.path());
-        let carried = Carried::entry(&mut head.extensions);
         let counted = carried.demand.is_none().then(|| {
-            let prompt = Prompt::new(body.clone(), peeked.model.clone(), peeked.totals);
+            let prompt = Prompt::new(body.clone(), model.clone(), peeked.totals);
             layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt))
         });
         let demand = demand_of(&peeked, &asked, endpoint);
@@ -247,12 +252,12 @@ impl<S> Reading<S> {
         if overrides != Overrides::default() {
             carried.overrides.get_or_insert_with(|| Arc::new(overrides));
         }
-        carried.group.get_or_insert_with(|| GroupName::new(peeked.model));
+        carried.group.get_or_insert_with(|| GroupName::new(model));
         carried.inspected = Some(Arc::new(Inspected {
             endpoint,
             stream: peeked.stream,
             usage_wanted: peeked.usage_wanted,
-            model_at: peeked.model_at,
+            model_slot: peeked.model_slot,
             user: peeked.user.map(Into::into),
             cuts: peeked.cuts,
             want_usage: peeked.want_usage,

@@ -9,7 +9,7 @@ use self::{
     members::{Member, Seen, is_for_proxy},
     scan::{Invalid, Literal, Scanner},
 };
-use super::{Edit, InspectError, tokens::Totals};
+use super::{Edit, InspectError, ModelSlot, tokens::Totals};
 use crate::{Overrides, trail::GroupName};
 
 mod cuts;
@@ -24,9 +24,8 @@ pub(super) use self::text::for_each_text;
 /// What a body says that the layers of a fleet need.
 #[derive(Debug, Default)]
 pub(super) struct Peeked {
-    pub(super) model: String,
-    /// Where the JSON string of the model's name stands, quotes included.
-    pub(super) model_at: Range<usize>,
+    pub(super) model: Option<String>,
+    pub(super) model_slot: ModelSlot,
     pub(super) stream: bool,
     pub(super) usage_wanted: bool,
     /// What makes the body ask for the usage of its stream.
@@ -89,10 +88,13 @@ impl Problem {
 }
 
 fn read(text: &str) -> Result<Peeked, Problem> {
-    let mut reader = Reader { text, peeked: Peeked::default(), output: [None; 3] };
+    let mut reader = Reader { text, peeked: Peeked::default(), model_at: None, output: [None; 3] };
     let mut seen = Seen::default();
     let mut cuts = Cuts::default();
     let mut scanner = Scanner::new(text);
+    let mut others = false;
+    scanner.peek();
+    let inside = scanner.at() + 1;
     scanner.members(|scanner, name, start| {
         // What is cut out of the member, should the rest of it stay.
         let mut inner = Vec::new();
@@ -103,18 +105,23 @@ fn read(text: &str) -> Result<Peeked, Problem> {
             scanner.value(&mut ())?;
             !is_for_proxy(name)
         };
+        others |= keep;
         cuts.member(start..scanner.at(), keep);
         cuts.inside(inner);
         Ok::<_, Problem>(())
     })?;
     scanner.end()?;
-    let Reader { mut peeked, output, .. } = reader;
-    if peeked.model_at.is_empty() {
-        return Err(Problem::NoModel);
-    }
+    let Reader { mut peeked, model_at, output, .. } = reader;
+    let want_usage = if let Some(at) = model_at {
+        peeked.model_slot = ModelSlot::of_value(at.clone());
+        Edit::new(at.end..at.end, r#","stream_options":{"include_usage":true}"#)
+    } else {
+        peeked.model_slot = ModelSlot::missing(inside, others);
+        // Only of a stream it is wanted, so `stream` is behind it.
+        Edit::new(inside..inside, r#""stream_options":{"include_usage":true},"#)
+    };
     if peeked.want_usage.with.is_empty() {
-        let end = peeked.model_at.end;
-        peeked.want_usage = Edit::new(end..end, r#","stream_options":{"include_usage":true}"#);
+        peeked.want_usage = want_usage;
     }
     peeked.output_tokens = output.into_iter().flatten().next();
     peeked.cuts = cuts.finish();
@@ -124,6 +131,8 @@ fn read(text: &str) -> Result<Peeked, Problem> {
 struct Reader<'a> {
     text: &'a str,
     peeked: Peeked,
+    /// Where the value of `model` stands, quotes included.
+    model_at: Option<Range<usize>>,
     /// The limits of the output that the body names, the newest name first.
     output: [Option<u64>; 3],
 }
@@ -211,7 +220,7 @@ impl<'a> Reader<'a> {
     fn model(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
         let (raw, at) = self.raw(scanner)?;
         self.peeked.model = serde_json::from_str(raw).map_err(|_| Problem::NoModel)?;
-        self.peeked.model_at = at;
+        self.model_at = Some(at);
         Ok(())
     }
 

@@ -117,6 +117,28 @@ async fn a_group_and_a_demand_that_are_there_already_stay() {
 }
 
 #[tokio::test]
+async fn a_body_may_name_no_model_where_the_group_is_set_above() {
+    let counter = |prompt: &Prompt| {
+        assert_eq!(prompt.model(), "chosen");
+        1
+    };
+    for body in ["{}", r#"{"model": null}"#] {
+        let layer = InspectLayer::new().counter(counter);
+        let refused = refusal(inspect(layer.clone(), post(Full::new(Bytes::from(body)))).await);
+        assert_eq!(refused, "`model` is missing: it must be a string");
+
+        let mut request = post(Full::new(Bytes::from(body)));
+        GroupName::new("chosen").set(&mut request);
+        let passed = inspect(layer, request).await.unwrap();
+        assert_eq!(passed, (Some("chosen".into()), Some(false), Bytes::from(body)));
+    }
+    let mut request = post(Full::new(Bytes::from(r#"{"model": 4}"#)));
+    GroupName::new("chosen").set(&mut request);
+    let refused = refusal(inspect(InspectLayer::new(), request).await);
+    assert_eq!(refused, "`model` is missing: it must be a string");
+}
+
+#[tokio::test]
 async fn other_methods_than_post_pass_as_they_are() {
     let request = Request::get("/models").body(Full::new(Bytes::from("no JSON"))).unwrap();
     let passed = inspect(InspectLayer::new().limit(1), request).await.unwrap();

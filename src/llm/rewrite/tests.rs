@@ -14,14 +14,15 @@ use crate::{
     body::ReplayBody,
     deployment::Admission,
     llm::InspectLayer,
-    trail::{Attempt, Captured},
+    trail::{Attempt, Captured, GroupName},
 };
 
-/// The request as an inspection hands it on.
+/// The request as an inspection hands it on; its group was set above.
 async fn inspected(path: &str, body: impl Into<Bytes>) -> Request<ReplayBody> {
     let below = service_fn(async |request: Request<ReplayBody>| Ok::<_, BoxError>(request));
     let request = Request::post(path).header(CONTENT_LENGTH, 1);
-    let request = request.body(Full::new(body.into())).unwrap();
+    let mut request = request.body(Full::new(body.into())).unwrap();
+    GroupName::new("chat").set(&mut request);
     InspectLayer::new().layer(below).oneshot(request).await.unwrap()
 }
 
@@ -83,6 +84,27 @@ async fn the_model_is_called_by_the_deployments_name() {
         r#"{"model": "gpt\"4", "x": "chat"}"#
     );
     assert_eq!(sent_text(plain, CHAT, None, body).await, body);
+}
+
+#[tokio::test]
+async fn where_the_body_names_no_model_the_deployments_name_is_put_in() {
+    let with = RewriteModelLayer::new().include_usage(true);
+    for (body, named, unnamed) in [
+        ("{}", r#"{"model":"gpt"}"#, "{}"),
+        (" { }", r#" {"model":"gpt" }"#, " { }"),
+        (r#"{"tags":[]}"#, r#"{"model":"gpt"}"#, "{}"),
+        (r#"{"metadata":{"tags":[]}, "n":1}"#, r#"{"model":"gpt","n":1}"#, r#"{"n":1}"#),
+        (r#"{"n":1,"tags":[]}"#, r#"{"model":"gpt","n":1}"#, r#"{"n":1}"#),
+        (r#"{"model": null, "n":1}"#, r#"{"model": "gpt", "n":1}"#, r#"{"model": null, "n":1}"#),
+        (
+            r#"{"tags":[],"stream":true}"#,
+            r#"{"model":"gpt","stream_options":{"include_usage":true},"stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"stream":true}"#,
+        ),
+    ] {
+        assert_eq!(sent_text(with, CHAT, Some("gpt"), body).await, named);
+        assert_eq!(sent_text(with, CHAT, None, body).await, unnamed);
+    }
 }
 
 #[tokio::test]
@@ -247,8 +269,14 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
     ];
     let members = prop::collection::vec(prop_oneof![4 => ours, 2 => metadata, 4 => theirs], 0..10);
     let spaces = prop::collection::vec("[ \\n\\t]{0,2}", 4);
-    (members, any::<prop::sample::Index>(), spaces, any::<bool>()).prop_map(
-        |(mut members, model_at, spaces, escape)| {
+    let models = prop_oneof![
+        2 => Just(Some(Value::from("chat"))),
+        1 => Just(Some(Value::Null)),
+        1 => Just(None),
+    ];
+    let model = (models, any::<prop::sample::Index>());
+    (members, model, spaces, any::<bool>()).prop_map(
+        |(mut members, (model, model_at), spaces, escape)| {
             let mut seen = Vec::new();
             members.retain(|(name, _)| {
                 !seen.contains(name) && {
@@ -256,7 +284,9 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
                     true
                 }
             });
-            members.insert(model_at.index(members.len() + 1), ("model", Value::from("chat")));
+            if let Some(model) = model {
+                members.insert(model_at.index(members.len() + 1), ("model", model));
+            }
             let written = |name: &str| match name.chars().next() {
                 Some(first) if escape => format!("\"\\u{:04x}{}\"", u32::from(first), &name[1..]),
                 _ => format!("\"{name}\""),
