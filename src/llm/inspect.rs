@@ -101,7 +101,7 @@ impl<S> Layer<S> for InspectLayer {
 /// | `num_retries`* | `x-litellm-num-retries` | [`Overrides::retries`] |
 /// | `timeout`* | `x-litellm-timeout` | [`Overrides::timeout`], in seconds |
 /// | `stream_timeout`* | `x-litellm-stream-timeout` | [`Overrides::stream_timeout`], in seconds |
-/// | `fallbacks`* | | [`Fallbacks`]: a list of names, or of `{"model": name}` |
+/// | `fallbacks`* | | [`Fallbacks`]: a list of names or of `{"model": name}`; or of `{name: [names]}`, of which the list of the `model` counts, else that of `"*"`, else an empty one |
 /// | `disable_fallbacks`* | | [`Fallbacks`] to nothing |
 /// | `api_key`, `api_base`, `base_url`, `api_version`, `user_api_key`, `extra_headers`, `context_window_fallbacks`, `content_policy_fallbacks`, `model_group_retry_policy`, `retry_policy`, `cooldown_time`, `routing_strategy`, `specific_deployment`, `mock_response`, `mock_testing_`…, `mock_timeout`, `include_fallback_errors`, `enable_tag_filtering`, `litellm_metadata`, `litellm_session_id`, `litellm_trace_id`, `litellm_call_id`, `litellm_logging_obj`, `cache`, `caching`, `guardrails`, `max_retries`, `no-log`, `proxy_server_request` (all*) | | nothing: they are for LiteLLM's proxy and without effect here |
 ///
@@ -239,7 +239,11 @@ impl<S> Reading<S> {
             layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt))
         });
         let demand = demand_of(&peeked, &asked, endpoint);
-        let fallbacks = if peeked.disable_fallbacks { Some(Vec::new()) } else { peeked.fallbacks };
+        let fallbacks = if peeked.disable_fallbacks {
+            Some(Vec::new())
+        } else {
+            peeked.fallbacks.map(|named| named.of(&model))
+        };
         if let Some(groups) = fallbacks {
             carried.fallbacks.get_or_insert_with(|| Fallbacks::new(groups));
         }

@@ -6,13 +6,15 @@ use serde::de::DeserializeOwned;
 
 use self::{
     cuts::Cuts,
+    fallbacks::NamedFallbacks,
     members::{Member, Seen, is_for_proxy},
     scan::{Invalid, Literal, Scanner},
 };
 use super::{Edit, InspectError, ModelSlot, tokens::Totals};
-use crate::{Overrides, trail::GroupName};
+use crate::Overrides;
 
 mod cuts;
+mod fallbacks;
 mod members;
 mod scan;
 #[cfg(test)]
@@ -40,7 +42,7 @@ pub(super) struct Peeked {
     pub(super) tags: Option<Vec<Arc<str>>>,
     /// Of its `metadata`.
     pub(super) metadata_tags: Vec<Arc<str>>,
-    pub(super) fallbacks: Option<Vec<GroupName>>,
+    pub(super) fallbacks: Option<NamedFallbacks>,
     pub(super) disable_fallbacks: bool,
     pub(super) overrides: Overrides,
     pub(super) totals: Totals,
@@ -161,7 +163,7 @@ impl<'a> Reader<'a> {
             Member::Tags => {
                 self.peeked.tags = self.typed(scanner, name, STRINGS)?.map(shared);
             }
-            Member::Fallbacks => self.fallbacks(scanner)?,
+            Member::Fallbacks => self.peeked.fallbacks = self.fallbacks(scanner)?,
             Member::DisableFallbacks => {
                 self.peeked.disable_fallbacks = self.flag(scanner, name)?;
             }
@@ -307,60 +309,19 @@ impl<'a> Reader<'a> {
         *cut = cuts.finish();
         Ok(others || tags.is_none())
     }
-
-    fn fallbacks(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
-        const EXPECTED: &str = "expected a list of model names";
-        match scanner.peek() {
-            Some(b'[') => {}
-            Some(b'n') => return scanner.value(&mut ()).map(drop).map_err(Problem::from),
-            _ => return wrong_type(scanner, Member::Fallbacks, EXPECTED),
-        }
-        let mut groups = Vec::new();
-        scanner.elements(|scanner| {
-            let index = groups.len();
-            let place = || format!("fallbacks[{index}]");
-            let mut model = None;
-            match scanner.peek() {
-                Some(b'"') => model = self.typed::<String>(scanner, &place(), NAME)?,
-                Some(b'{') => scanner.members(|scanner, name, _| {
-                    if !is(name, "model") {
-                        return Err(Problem::member(
-                            place(),
-                            "only `model` can be given: other members stay as they are in the request",
-                        ));
-                    }
-                    let before = model.take();
-                    model = self.typed::<String>(scanner, &place(), NAME)?;
-                    if before.is_some() {
-                        return Err(Problem::member(place(), "`model` stands twice"));
-                    }
-                    Ok(())
-                })?,
-                _ => {
-                    scanner.value(&mut ())?;
-                }
-            }
-            let model = model.ok_or_else(|| Problem::member(place(), NAME))?;
-            groups.push(GroupName::new(model));
-            Ok::<_, Problem>(())
-        })?;
-        self.peeked.fallbacks = Some(groups);
-        Ok(())
-    }
 }
 
 /// Refuses a value, unless it is not even JSON.
-fn wrong_type(
+fn wrong_type<T>(
     scanner: &mut Scanner<'_>,
     member: Member,
     expected: &'static str,
-) -> Result<(), Problem> {
+) -> Result<T, Problem> {
     scanner.value(&mut ())?;
     Err(Problem::member(member.name(), expected))
 }
 
 const BOOLEAN: &str = "expected true or false";
-const NAME: &str = "expected the name of a model";
 const OBJECT: &str = "expected an object";
 pub(super) const SECONDS: &str = "expected a positive number of seconds";
 const STRING: &str = "expected a string";

@@ -223,6 +223,28 @@ async fn fallbacks_can_be_switched_off() {
 }
 
 #[tokio::test]
+async fn fallbacks_by_model_count_wherever_the_model_stands() {
+    let by_model = async |body: &'static str, group: Option<&str>| {
+        let mut request = asking("/", body, &[]);
+        if let Some(group) = group {
+            GroupName::new(group).set(&mut request);
+        }
+        groups(&below(InspectLayer::new(), request).await.unwrap()).unwrap()
+    };
+    let before = r#"{"model": "chat", "fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}]}"#;
+    let after = r#"{"fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}], "model": "chat"}"#;
+    let none = r#"{"fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}]}"#;
+    assert_eq!(by_model(before, None).await, ["a", "b"]);
+    assert_eq!(by_model(after, None).await, ["a", "b"]);
+    // What the caller names a model is what it means in its lists.
+    assert_eq!(by_model(after, Some("chosen")).await, ["a", "b"]);
+    assert_eq!(by_model(none, Some("chat")).await, ["a", "b"]);
+    assert_eq!(by_model(none, Some("chosen")).await, ["w"]);
+    let others = r#"{"model": "chat", "fallbacks": [{"other": ["a"]}]}"#;
+    assert_eq!(by_model(others, None).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn headers_ask_for_the_same_and_go_no_further() {
     let headers = [
         ("x-litellm-timeout", "2.5"),

@@ -242,6 +242,7 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
         (-9..9).prop_map(|n| ("priority", Value::from(n))),
         texts().prop_map(|tags| ("tags", tags)),
         texts().prop_map(|names| ("fallbacks", names)),
+        texts().prop_map(|names| ("fallbacks", serde_json::json!([{"chat": names}, {"*": []}]))),
         text().prop_map(|region| ("allowed_model_region", region)),
         any::<bool>().prop_map(|off| ("disable_fallbacks", Value::from(off))),
         (prop::sample::select(&FOR_PROXY[..]), text()),
