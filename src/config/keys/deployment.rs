@@ -16,12 +16,15 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
     rows: &[
         honoured(
             &["model"],
-            "provider and name upstream; `azure/` and `anthropic/` are spoken to in their own manner, all others as OpenAI's",
+            "provider and name upstream; `azure/` and `anthropic/` are spoken to in their own manner, all others as OpenAI's. \
+             Without a provider `claude…` is Anthropic's, and `gpt-…` and the like are OpenAI's. A deployment whose \
+             provider is not known, or has no such address, is left out, unless there is an `api_base`",
         ),
         honoured(&["custom_llm_provider"], "the provider, in place of what `model` begins with"),
         honoured(
             &["api_base", "base_url"],
-            "the address; else the provider's own, or for `openai`, `azure` and `anthropic` what the environment gives",
+            "the address; else the provider's own, or for `openai`, `azure`, `anthropic` and `ollama` what the environment gives; Ollama's is \
+             without `/v1`, as in LiteLLM",
         ),
         honoured(
             &["api_key"],

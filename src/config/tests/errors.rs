@@ -96,19 +96,17 @@ fn a_deployment_needs_a_model() {
         error("model_list: [{model_name: c}]"),
         format!("{at}.model: missing: the model's name upstream, such as `openai/gpt-4o`")
     );
-    assert_eq!(
-        model("meta-llama/Llama-3"),
-        format!(
-            "{at}.api_base: missing: \"meta-llama/Llama-3\" does not begin with a known provider, so say where its \
-             API in OpenAI's shape is"
-        )
-    );
-    assert_eq!(
-        model("hosted_vllm/x"),
-        format!(
-            "{at}.api_base: missing: `hosted_vllm` has no address of its own, so say where its API in OpenAI's shape is"
-        )
-    );
+}
+
+#[test]
+fn one_deployment_must_not_be_left_out() {
+    let shown =
+        read("model_list:\n- {model_name: c, litellm_params: {model: bedrock/x}}").unwrap_err();
+    let expected = "\
+line 1: model_list: no deployment can be used: each is left out, as the warnings say
+warning: line 2: model_list[0].litellm_params.api_base: left out: the API of `bedrock` is not spoken; put what speaks \
+OpenAI's before it, as its `api_base`";
+    assert_eq!(shown.to_string(), expected);
 }
 
 #[test]
@@ -159,13 +157,11 @@ fn no_secret_and_no_variable_is_quoted() {
         error(&params("api_key: 'sk-sécret'")),
         format!("{at}.api_key: expected visible ASCII characters only, as it is sent in a header")
     );
-    assert_eq!(
-        error("model_list: [{model_name: c, litellm_params: {model: os.environ/SECRET_PATH}}]"),
-        format!(
-            "{at}.api_base: missing: the value of environment variable SECRET_PATH does not begin \
-             with a known provider, so say where its API in OpenAI's shape is"
-        )
-    );
+    let secret = "model_list: [{model_name: c, litellm_params: {model: os.environ/SECRET_PATH}}]";
+    let shown = read(secret).unwrap_err().to_string();
+    let expected = "left out: the value of environment variable SECRET_PATH does not begin with a known provider; say in \
+                    `api_base` where its API in OpenAI's shape is";
+    assert!(shown.ends_with(expected), "{shown}");
     assert_eq!(
         error(&params("weight: os.environ/OPENAI_API_KEY")),
         format!(

@@ -126,6 +126,13 @@ fn a_value_without_the_effect_one_may_expect_is_told() {
         ),
         [format!("{at}.model: the provider's own API is not spoken: requests have OpenAI's shape")]
     );
+    let own = "https://generativelanguage.googleapis.com/v1beta/openai/";
+    assert_eq!(
+        warnings(&format!(
+            "model_list: [{{model_name: c, litellm_params: {{model: gemini/x, api_base: '{own}'}}}}]"
+        )),
+        [] as [&str; 0]
+    );
     assert_eq!(
         warnings("model_list: [{model_name: c, litellm_params: {model: openrouter/x}}]"),
         [format!(
@@ -219,4 +226,40 @@ fn what_only_azure_has_is_told_elsewhere() {
             "model_list[0].litellm_params.azure_ad_token: not used: only `azure/` models have one",
         ]
     );
+}
+
+#[test]
+fn a_deployment_that_can_be_sent_nowhere_is_left_out() {
+    let entry = |model: &str| {
+        format!("\n- {{model_name: 'c-*', litellm_params: {{model: {model}, api_key: k}}}}")
+    };
+    let told = |model: &str, key: &str, why: &str| {
+        let text = format!("model_list:{}{}{}", entry("gpt-4o"), entry(model), entry("groq/x"));
+        let ids: Vec<_> = valid(&text).deployments.into_iter().map(|one| one.model).collect();
+        assert_eq!(ids, ["gpt-4o", "x"], "{model}");
+        let expected = format!("model_list[1].litellm_params.{key}: left out: {why}");
+        assert_eq!(warnings(&text), [expected]);
+    };
+    for provider in ["bedrock", "vertex_ai", "replicate", "azure_ai"] {
+        let why = format!(
+            "the API of `{provider}` is not spoken; put what speaks OpenAI's before it, as its `api_base`"
+        );
+        told(&format!("{provider}/x"), "api_base", &why);
+    }
+    for model in ["gemini-pro", "command-r", "my-model", "'*'"] {
+        let name = model.trim_matches('\'');
+        let why = format!(
+            "{name:?} does not tell whose it is; write the provider before it, as in `gemini/…`, or say in `api_base` \
+             where its API in OpenAI's shape is"
+        );
+        told(model, "model", &why);
+    }
+    let instead = "say in `api_base` where its API in OpenAI's shape is";
+    told(
+        "hosted_vllm/x",
+        "api_base",
+        &format!("`hosted_vllm` has no address of its own; {instead}"),
+    );
+    let why = format!("\"meta-llama/Llama-3\" does not begin with a known provider; {instead}");
+    told("meta-llama/Llama-3", "api_base", &why);
 }
