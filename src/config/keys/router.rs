@@ -17,7 +17,7 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
         ),
         honoured(
             &["fallbacks", "default_fallbacks"],
-            "the groups to turn to, for one group or for those without any",
+            "the groups to turn to, for one group or for those without any; of two lists for a group the first holds",
         ),
         honoured(
             &["context_window_fallbacks", "content_policy_fallbacks"],
@@ -140,6 +140,14 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "it is for LiteLLM's server",
             "leave it out",
         ),
+    ],
+};
+
+pub(in super::super) const TARGET: Keys = Keys {
+    place: "router_settings.fallbacks[].{}[]",
+    rows: &[
+        honoured(&["model"], "the group, as if its name stood here alone"),
+        ignored(&["*"], "a fallback is asked what the caller asked", "leave it out"),
     ],
 };
 

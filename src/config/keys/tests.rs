@@ -8,6 +8,7 @@ const TABLES: &[&Keys] = &[
     &LITELLM_PARAMS,
     &MODEL_INFO,
     &ROUTER_SETTINGS,
+    &TARGET,
     &ALIAS,
     &RETRY_POLICY,
     &ALLOWED_FAILS_POLICY,

@@ -59,6 +59,10 @@ fn a_syntax_error_has_line_and_column_and_quotes_nothing() {
         "line 3, column 1: not valid YAML: duplicate mapping key `a` is not allowed here"
     );
     assert_eq!(
+        shown("router_settings:\n  model_group_alias: {a: b, a: c}"),
+        "line 2, column 29: not valid YAML: duplicate mapping key `a` is not allowed here"
+    );
+    assert_eq!(
         shown("a: 1\n---\nb: 1"),
         "line 3, column 1: not valid YAML: only single YAML document expected but multiple found"
     );
@@ -283,9 +287,10 @@ fn the_routers_settings_have_their_shapes() {
             "fallbacks: {chat: [[a]]}",
             "fallbacks.chat[0]: expected the name of a group, found a list",
         ),
+        ("default_fallbacks: {a: b}", "default_fallbacks.model: missing: the name of a group"),
         (
-            "default_fallbacks: {a: b}",
-            "default_fallbacks: expected the name of a group, found a map",
+            "fallbacks: [{chat: [{model: [a]}]}]",
+            "fallbacks[0].chat[0].model: expected the name of a group, found a list",
         ),
         (
             "model_group_alias: [a]",

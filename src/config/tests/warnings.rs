@@ -89,7 +89,7 @@ model_list:
   - {model_name: openai/*, litellm_params: {model: openai/*}}
 router_settings:
   model_group_alias: {fast: chat, slow: {model: chta}}
-  fallbacks: [{chat: [openai/o1, eu, fast, nowhere]}, {fats: chat}, {'*': [slow]}]
+  fallbacks: [{chat: [openai/o1, eu, fast, nowhere]}, {fats: chat}, {openai/o3: [slow]}]
   default_fallbacks: [gone]
 ";
     assert_eq!(
@@ -99,6 +99,61 @@ router_settings:
             "router_settings.fallbacks[0].chat[3]: no group has the name \"nowhere\"",
             "router_settings.fallbacks[1].fats: no group has the name \"fats\"; did you mean `fast`?",
             "router_settings.default_fallbacks[0]: no group has the name \"gone\"",
+        ]
+    );
+}
+
+#[test]
+fn of_two_lists_for_a_group_the_first_holds() {
+    let file = |key: &str| {
+        let entry = |name| format!("\n- {{model_name: {name}, litellm_params: {{model: gpt-4o}}}}");
+        format!(
+            "router_settings: {{{key}: [{{a: [b]}}, {{b: [c], a: [c]}}, {{a: [b, c]}}]}}\nmodel_list:{}{}{}",
+            entry("a"),
+            entry("b"),
+            entry("c")
+        )
+    };
+    for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"] {
+        let router = valid(&file(key)).router;
+        let lists = match key {
+            "fallbacks" => router.fallbacks,
+            "context_window_fallbacks" => router.context_window_fallbacks,
+            _ => router.content_policy_fallbacks,
+        };
+        let lists: Vec<_> =
+            lists.iter().map(|list| (&*list.group, list.targets.join(" "))).collect();
+        assert_eq!(lists, [("a", "b".to_owned()), ("b", "c".to_owned())]);
+        let told = "no effect: of two lists for a group the first holds, as in LiteLLM";
+        let at = |index| format!("router_settings.{key}[{index}].a: {told}");
+        assert_eq!(warnings(&file(key)), [at(1), at(2)]);
+    }
+    let text = with("router_settings: {fallbacks: [{'*': [chat]}], default_fallbacks: [chat]}");
+    let router = valid(&text).router;
+    assert_eq!((router.fallbacks.len(), router.default_fallbacks.len()), (1, 0));
+    assert_eq!(
+        warnings(&text),
+        ["router_settings.default_fallbacks: overridden by `*` in `fallbacks`, as in LiteLLM"]
+    );
+}
+
+#[test]
+fn a_target_may_be_a_map_of_which_only_the_model_counts() {
+    let text = with(
+        "router_settings: {fallbacks: [{chat: [{model: chat}, chat, {model: chat, messages: [], mdoel: x}]}], \
+         default_fallbacks: {model: chat}}",
+    );
+    let router = valid(&text).router;
+    assert_eq!(router.fallbacks[0].targets, ["chat"; 3]);
+    assert_eq!(router.default_fallbacks, ["chat"]);
+    let at = "router_settings.fallbacks[0].chat[2]";
+    assert_eq!(
+        warnings(&text),
+        [
+            format!(
+                "{at}.messages: not honoured: a fallback is asked what the caller asked; leave it out"
+            ),
+            format!("{at}.mdoel: unknown key; did you mean `model`?"),
         ]
     );
 }
