@@ -200,12 +200,19 @@ fn limit(params: &mut Section<'_>, key: &'static str) -> Option<u64> {
 /// The endpoints listed, where they are enforced. What is none of those that are routed by model
 /// makes no difference.
 fn endpoints(info: &mut Section<'_>) -> Option<Vec<String>> {
-    let enforced = info.take("enforce_supported_endpoints").and_then(|field| field.flag());
-    let listed = info.take("supported_endpoints")?;
+    const ENFORCE: &str = "enforce_supported_endpoints";
+    let at_enforced = info.at_of(ENFORCE);
+    let enforced = info.take(ENFORCE).and_then(|field| field.flag()) == Some(true);
+    let Some(listed) = info.take("supported_endpoints") else {
+        if enforced {
+            at_enforced.warn("no effect without a list of `supported_endpoints`, as in LiteLLM");
+        }
+        return None;
+    };
     let at = listed.at.clone();
     let paths: Vec<String> =
         listed.list("a list of paths")?.iter().filter_map(Field::text).collect();
-    if enforced != Some(true) {
+    if !enforced {
         at.warn("no effect without `enforce_supported_endpoints: true`, as in LiteLLM");
         return None;
     }

@@ -61,7 +61,11 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             &["allowed_fails", "allowed_fails_policy"],
             "as in `model_info`, which goes before",
         ),
-        honoured(&["region_name"], "the region, with `enable_pre_call_checks`"),
+        honoured(
+            &["region_name"],
+            "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other; \
+             `eu` is `eu-west-1` too",
+        ),
         honoured(
             &[
                 "input_cost_per_token",

@@ -216,13 +216,33 @@ fn a_master_key_is_a_key() {
         master("sk-ключ"),
         format!("{at}: expected visible ASCII characters only, as it is sent in a header")
     );
-    let environment = |name: &str| (name == "LITELLM_MASTER_KEY").then(|| "sk-ключ".to_owned());
-    let shown = Config::from_yaml_with(&with(""), environment).unwrap_err().to_string();
-    let expected = format!(
-        "line 1: {at}: environment variable LITELLM_MASTER_KEY: expected visible ASCII characters only, as it is \
-         sent in a header\n"
+    assert_eq!(
+        master("'sk-1 sk-2'"),
+        format!("{at}: expected no white space in it, as it is sent in a header")
     );
-    assert!(shown.starts_with(&expected), "{shown}");
+    for (value, message) in [
+        ("sk-ключ", "expected visible ASCII characters only, as it is sent in a header"),
+        ("", "expected a key that is not empty"),
+        (" ", "expected a key that is not empty"),
+    ] {
+        let environment = |name: &str| (name == "LITELLM_MASTER_KEY").then(|| value.to_owned());
+        let shown = Config::from_yaml_with(&with(""), environment).unwrap_err().to_string();
+        let expected =
+            format!("line 1: {at}: environment variable LITELLM_MASTER_KEY: {message}\n");
+        assert!(shown.starts_with(&expected), "{shown}");
+        let given = with("general_settings: {master_key: sk-1}");
+        assert!(Config::from_yaml_with(&given, environment).is_ok(), "the file's goes before");
+    }
+}
+
+#[test]
+fn a_variable_has_a_name() {
+    for text in ["os.environ/", "os.environ/ "] {
+        assert_eq!(
+            error(&params(&format!("api_key: '{text}'"))),
+            "model_list[0].litellm_params.api_key: expected the name of an environment variable after `os.environ/`"
+        );
+    }
 }
 
 #[test]

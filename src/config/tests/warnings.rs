@@ -255,6 +255,46 @@ fn a_mistyped_master_key_is_told() {
 }
 
 #[test]
+fn a_master_key_at_a_wrong_place_is_told_loudly() {
+    for (text, place) in [
+        ("master_key: sk-1", ""),
+        ("litellm_settings: {master_key: sk-1}", "litellm_settings."),
+        ("router_settings: {master_key: sk-1}", "router_settings."),
+    ] {
+        assert!(valid(&with(text)).master_key.is_none());
+        assert_eq!(
+            warnings(&with(text)),
+            [format!(
+                "{place}master_key: NOT ENFORCED: it is not read here, and keeps nobody out; move it to \
+                 `general_settings`"
+            )]
+        );
+    }
+}
+
+#[test]
+fn endpoints_are_enforced_by_a_list_and_a_flag() {
+    let told = |info: &str| {
+        warnings(&format!(
+            "model_list: [{{model_name: c, litellm_params: {{model: gpt-4o}}, model_info: {{{info}}}}}]"
+        ))
+    };
+    let at = "model_list[0].model_info";
+    let (list, flag) = ("supported_endpoints: [/v1/responses]", "enforce_supported_endpoints");
+    assert_eq!(
+        told(list),
+        [format!("{at}.supported_endpoints: no effect without `{flag}: true`, as in LiteLLM")]
+    );
+    assert_eq!(
+        told(&format!("{flag}: true")),
+        [format!("{at}.{flag}: no effect without a list of `supported_endpoints`, as in LiteLLM")]
+    );
+    for silent in [format!("{flag}: true, {list}"), format!("{flag}: false")] {
+        assert_eq!(told(&silent), [] as [&str; 0]);
+    }
+}
+
+#[test]
 fn checks_that_are_off_are_told_once() {
     let text = |settings: &str| {
         format!(
