@@ -20,8 +20,8 @@ pub struct DeploymentConfig {
     /// The deployment's id, unique in the file: `model_info.id`, or else `model_name/n` where it is
     /// the `n`th of its group, from 1, or the next `n` that is free. LiteLLM makes up a hash.
     pub id: String,
-    /// The provider LiteLLM knows the model by, such as `groq` in `groq/llama-3`. `None` is
-    /// `OpenAI`, or whoever is at `api_base`.
+    /// The provider LiteLLM knows the model by, such as `groq` in `groq/llama-3`, or `anthropic` of a
+    /// bare `claude-…`. `None` is `OpenAI`, or whoever is at `api_base`.
     pub provider: Option<String>,
     /// Whose API it speaks.
     pub api: Provider,
@@ -30,7 +30,8 @@ pub struct DeploymentConfig {
     pub model: String,
     /// The address under which the paths of the API are: absolute, http or https, without
     /// credentials, query or trailing slash. The provider's own unless `api_base` (or `base_url`)
-    /// gives another, or the environment does for OpenAI, Azure or Anthropic.
+    /// gives another, or the environment does for OpenAI, Azure, Anthropic or Ollama, of which LiteLLM's
+    /// has no `/v1`.
     pub api_base: String,
     /// Azure's `api-version`, which it always has; none for others.
     pub api_version: Option<String>,
@@ -96,13 +97,18 @@ pub(super) fn read_list(root: &mut Section<'_>) -> Vec<DeploymentConfig> {
         at.error("expected at least one deployment");
     }
     let mut ids = HashMap::new();
-    let mut deployments: Vec<_> = items.into_iter().map(|item| read(item, &mut ids)).collect();
+    let entries = items.len();
+    let mut deployments: Vec<_> =
+        items.into_iter().filter_map(|item| read(item, &mut ids)).collect();
+    if deployments.is_empty() && entries > 0 {
+        at.error("no deployment can be used: each is left out, as the warnings say");
+    }
     derive_ids(&mut deployments);
     deployments
 }
 
-/// `ids` are those given so far and where.
-fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig {
+/// `ids` are those given so far and where. `None` for one that is left out, with a warning.
+fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> Option<DeploymentConfig> {
     let mut entry = item.section();
     let (place, line) = (entry.at.place.clone(), entry.at.line);
 
@@ -112,6 +118,8 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
     let mut params = entry.section("litellm_params");
     let id = id(&mut info, ids, &place);
     let upstream = Upstream::read(&mut params, &model_name);
+    let is_used = upstream.is_some();
+    let upstream = upstream.unwrap_or_default();
     let judged = (Judged::read(&mut info), Judged::read(&mut params));
     let deployment = DeploymentConfig {
         model_name,
@@ -150,7 +158,7 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> DeploymentConfig 
     info.finish(&keys::MODEL_INFO);
     params.finish(&keys::LITELLM_PARAMS);
     entry.finish(&keys::ENTRY);
-    deployment
+    is_used.then_some(deployment)
 }
 
 fn id(info: &mut Section<'_>, ids: &mut HashMap<String, String>, place: &str) -> String {
@@ -192,12 +200,19 @@ fn limit(params: &mut Section<'_>, key: &'static str) -> Option<u64> {
 /// The endpoints listed, where they are enforced. What is none of those that are routed by model
 /// makes no difference.
 fn endpoints(info: &mut Section<'_>) -> Option<Vec<String>> {
-    let enforced = info.take("enforce_supported_endpoints").and_then(|field| field.flag());
-    let listed = info.take("supported_endpoints")?;
+    const ENFORCE: &str = "enforce_supported_endpoints";
+    let at_enforced = info.at_of(ENFORCE);
+    let enforced = info.take(ENFORCE).and_then(|field| field.flag()) == Some(true);
+    let Some(listed) = info.take("supported_endpoints") else {
+        if enforced {
+            at_enforced.warn("no effect without a list of `supported_endpoints`, as in LiteLLM");
+        }
+        return None;
+    };
     let at = listed.at.clone();
     let paths: Vec<String> =
         listed.list("a list of paths")?.iter().filter_map(Field::text).collect();
-    if enforced != Some(true) {
+    if !enforced {
         at.warn("no effect without `enforce_supported_endpoints: true`, as in LiteLLM");
         return None;
     }

@@ -35,6 +35,12 @@ impl<'r> Field<'r> {
             Value::Null => None,
             Value::Text(text) => match text.strip_prefix(ENVIRONMENT) {
                 None => Some(Self { at, value: Value::Text(text), variable: None }),
+                Some(name) if name.trim().is_empty() => {
+                    at.error(format!(
+                        "expected the name of an environment variable after `{ENVIRONMENT}`"
+                    ));
+                    None
+                }
                 Some(name) => {
                     let found = at.variable(name);
                     if found.is_none() {

@@ -6,6 +6,8 @@
 //! - **Nothing is silently ignored.** A key that has no effect here is a
 //!   [warning](Config::warnings): mistyped, unknown, or LiteLLM's but [not honoured](#keys), with the
 //!   reason and what to use instead. So is a fallback to a group that is not there.
+//! - **No key is sent on a guess.** A deployment of which neither `model` nor `api_base` says where it is, or whose
+//!   provider has no API that is spoken here, is left out with a warning; a file of which none is left is an error.
 //! - **All mistakes are told at once**, each with its line, its place, what was found and what was
 //!   expected.
 //! - **No secret is shown**, neither in `Debug` nor in an error or a warning, which quote no value
@@ -94,7 +96,7 @@ pub use crate::upstream::Secret;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The deployments, in the order of the file; at least one.
+    /// The deployments, in the order of the file, without those left out; at least one.
     pub deployments: Vec<DeploymentConfig>,
     /// What holds for every group.
     pub router: RouterSettings,

@@ -51,7 +51,7 @@ pub struct RouterSettings {
     /// Whether deployments that cannot take a request are passed over: for the length of its input, for
     /// images, or for its region. Default: false, as in LiteLLM.
     pub enable_pre_call_checks: bool,
-    /// The groups to turn to when one fails, in the order of the file.
+    /// The groups to turn to when one fails, in the order of the file; each group stands here once.
     pub fallbacks: Vec<Fallback>,
     /// The groups to turn to when one fails that has no fallbacks, as LiteLLM's group `*` in
     /// `fallbacks`.
@@ -135,7 +135,9 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
     // First, as fallbacks may name aliases.
     let model_group_alias =
         router.take("model_group_alias").map(|field| aliases(field, &mut names));
-    let settings = RouterSettings {
+    let defaults = either(&mut router, &mut general, "default_fallbacks");
+    let at_defaults = defaults.as_ref().map(|field| field.at.clone());
+    let mut settings = RouterSettings {
         routing_strategy: router
             .take("routing_strategy")
             .and_then(|field| strategy(&field))
@@ -170,9 +172,7 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
         fallbacks: either(&mut router, &mut general, "fallbacks")
             .map(|field| fallbacks(field, &names))
             .unwrap_or_default(),
-        default_fallbacks: either(&mut router, &mut general, "default_fallbacks")
-            .and_then(|field| targets(field, &names))
-            .unwrap_or_default(),
+        default_fallbacks: defaults.and_then(|field| targets(field, &names)).unwrap_or_default(),
         context_window_fallbacks: either(&mut router, &mut general, "context_window_fallbacks")
             .map(|field| fallbacks(field, &names))
             .unwrap_or_default(),
@@ -187,6 +187,10 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
             .and_then(|field| field.count()),
         model_group_alias: model_group_alias.unwrap_or_default(),
     };
+    if let Some(at) = at_defaults.filter(|_| settings.fallbacks.iter().any(|it| it.group == "*")) {
+        at.warn("overridden by `*` in `fallbacks`, as in LiteLLM");
+        settings.default_fallbacks.clear();
+    }
     router.finish(&keys::ROUTER_SETTINGS);
     general.finish(&keys::LITELLM_SETTINGS);
     settings

@@ -12,20 +12,28 @@ pub(super) fn fallbacks(field: Field<'_>, names: &Names<'_>) -> Vec<Fallback> {
         field.list("a list of maps from a group to its fallbacks").unwrap_or_default()
     };
     let entries = maps.into_iter().flat_map(|map| map.entries(EXPECTED).unwrap_or_default());
-    let fallback = |(group, field): (String, Field<'_>)| {
+    let mut lists: Vec<Fallback> = Vec::new();
+    for (group, field) in entries {
+        let at = field.at.clone();
         if group != "*" {
-            names.check(&group, &field.at, format_args!("{group:?}"));
+            names.check(&group, &at, format_args!("{group:?}"));
         }
-        targets(field, names).map(|targets| Fallback { group, targets })
-    };
-    entries.filter_map(fallback).collect()
+        let Some(targets) = targets(field, names) else { continue };
+        if lists.iter().any(|list| list.group == group) {
+            at.warn("no effect: of two lists for a group the first holds, as in LiteLLM");
+        } else {
+            lists.push(Fallback { group, targets });
+        }
+    }
+    lists
 }
 
-/// The names of at least one group.
+/// The names of at least one group, each of which may stand in a map, as its `model`.
 pub(super) fn targets(field: Field<'_>, names: &Names<'_>) -> Option<Vec<String>> {
     let at = field.at.clone();
     let fields = if field.is_list() { field.list("a list")? } else { vec![field] };
     let target = |field: Field<'_>| {
+        let field = if field.is_map() { model_of(field)? } else { field };
         let name = field.text_or("the name of a group")?;
         names.check(&name, &field.at, field.as_name());
         Some(name)
@@ -35,6 +43,13 @@ pub(super) fn targets(field: Field<'_>, names: &Names<'_>) -> Option<Vec<String>
     }
     let targets: Vec<_> = fields.into_iter().filter_map(target).collect();
     (!targets.is_empty()).then_some(targets)
+}
+
+fn model_of(field: Field<'_>) -> Option<Field<'_>> {
+    let mut target = field.section();
+    let model = target.require("model", "the name of a group");
+    target.finish(&keys::TARGET);
+    model
 }
 
 pub(super) fn aliases(field: Field<'_>, names: &mut Names<'_>) -> Vec<Alias> {

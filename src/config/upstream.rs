@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use super::{
     Secret, address,
     field::Field,
-    provider::{Named, OPENAI},
+    provider::Named,
     read::{At, Section},
 };
 use crate::llm::Provider;
@@ -36,8 +36,9 @@ const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const AZURE_API_VERSION: &str = "2025-02-01-preview";
 
 impl Upstream {
-    /// Reads it from `litellm_params`. What could not be read is left empty and noted.
-    pub(super) fn read(params: &mut Section<'_>, model_name: &str) -> Self {
+    /// Reads it from `litellm_params`. What could not be read is left empty and noted; `None`, with a warning, where
+    /// nobody says where its requests could go.
+    pub(super) fn read(params: &mut Section<'_>, model_name: &str) -> Option<Self> {
         let given = Given {
             has_key: params.has("api_key"),
             key: params.take("api_key").and_then(|field| field.secret()),
@@ -50,11 +51,11 @@ impl Upstream {
         let model = params.require("model", "the model's name upstream, such as `openai/gpt-4o`");
         let Some((field, model)) = model.and_then(|field| field.text().map(|text| (field, text)))
         else {
-            return Self::default();
+            return Some(Self::default());
         };
 
         let at = &params.at;
-        let (provider, name, model) = provider(custom.as_ref(), &model);
+        let (provider, name, model) = provider(custom.as_ref(), &model, given.base.is_some());
         if model.is_empty() {
             field.wrong("a model after the provider");
         }
@@ -72,7 +73,7 @@ impl Upstream {
             for field in [&version, &token].into_iter().flatten() {
                 field.at.warn("not used: only `azure/` models have one");
             }
-            base_and_key(given, &provider, name.as_deref(), &field, at)
+            base_and_key(given, &provider, name.as_deref(), &field, at)?
         };
         let api = provider.api(&api_base);
         let organization = organization.or_else(|| {
@@ -81,7 +82,7 @@ impl Upstream {
             secret_value(&address::of_variables(variables, at)?.1)
         });
         add(&mut headers, ORGANIZATION, organization);
-        Self {
+        Some(Self {
             provider: name,
             api,
             model: model.to_owned(),
@@ -89,7 +90,7 @@ impl Upstream {
             api_version: is_azure.then(|| api_version(version.as_ref(), at)),
             api_key,
             headers,
-        }
+        })
     }
 }
 
@@ -137,47 +138,66 @@ fn azure(
     (base, key, token)
 }
 
-/// The address and the key of a provider that is not Azure, of which `name` and `model` tell.
+/// The address and the key of a provider that is not Azure, of which `name` and `model` tell; `None`, with a warning,
+/// where there is no address.
 fn base_and_key(
     given: Given,
     provider: &Named,
     name: Option<&str>,
     model: &Field<'_>,
     at: &At<'_>,
-) -> (String, Option<Secret>) {
-    match (given.base, provider) {
-        (Some(base), Named::Foreign) => {
+) -> Option<(String, Option<Secret>)> {
+    if let Some(base) = given.base {
+        let own = matches!(provider, Named::Hosted(hosted) if hosted.api_base == base);
+        if name.is_some_and(Named::is_foreign) && !own {
             model.at.warn("the provider's own API is not spoken: requests have OpenAI's shape");
-            (base, given.key)
         }
-        (Some(base), _) => (base, given.key),
-        (None, Named::Hosted(hosted)) => {
-            let of_environment = || {
-                let key = address::secret_of_environment(hosted.key_variables, at);
-                if key.is_none() {
-                    warn_of_no_key(hosted.key_variables, at);
-                }
-                key
-            };
-            let key = if given.has_key { given.key } else { of_environment() };
-            let base = address::of_environment(hosted.base_variables, at);
-            (base.unwrap_or_else(|| hosted.api_base.to_owned()), key)
+        return Some((provider.address(base), given.key));
+    }
+    let Named::Hosted(hosted) = provider else {
+        let key = if matches!(provider, Named::Unknown) { "model" } else { "api_base" };
+        let at = at.key(key).on(model.at.line);
+        at.warn(format!("left out: {}", no_address(provider, name, model)));
+        return None;
+    };
+    let of_environment = || {
+        let key = address::secret_of_environment(hosted.key_variables, at);
+        if key.is_none() && hosted.wants_key {
+            warn_of_no_key(hosted.key_variables, at);
         }
-        (None, _) => {
-            let why = match (provider, name) {
-                (Named::Foreign, Some(name)) => format!("`{name}` has an API of its own"),
-                (_, Some(name)) => format!("`{name}` has no address of its own"),
-                (_, None) => format!("{} does not begin with a known provider", model.as_name()),
-            };
-            at.key("api_base")
-                .error(format!("missing: {why}, so say where its API in OpenAI's shape is"));
-            (String::new(), given.key)
+        key
+    };
+    let key = if given.has_key { given.key } else { of_environment() };
+    let base = address::of_environment(hosted.base_variables, at);
+    Some((base.map_or_else(|| hosted.api_base.to_owned(), |base| provider.address(base)), key))
+}
+
+/// Why there is no address, and what to write.
+fn no_address(provider: &Named, name: Option<&str>, model: &Field<'_>) -> String {
+    const INSTEAD: &str = "say in `api_base` where its API in OpenAI's shape is";
+    match (provider, name) {
+        (Named::Foreign, Some(name)) => {
+            format!(
+                "the API of `{name}` is not spoken; put what speaks OpenAI's before it, as its `api_base`"
+            )
+        }
+        (_, Some(name)) => format!("`{name}` has no address of its own; {INSTEAD}"),
+        (Named::Unknown, None) => format!(
+            "{} does not tell whose it is; write the provider before it, as in `gemini/…`, or {INSTEAD}",
+            model.as_name()
+        ),
+        (_, None) => {
+            format!("{} does not begin with a known provider; {INSTEAD}", model.as_name())
         }
     }
 }
 
 /// The provider, its name if it has one, and the model's name without it.
-fn provider<'m>(custom: Option<&Field<'_>>, model: &'m str) -> (Named, Option<String>, &'m str) {
+fn provider<'m>(
+    custom: Option<&Field<'_>>,
+    model: &'m str,
+    has_base: bool,
+) -> (Named, Option<String>, &'m str) {
     if let Some((custom, name)) = custom.and_then(|field| Some((field, field.text()?))) {
         let prefix = model.split_once('/').filter(|(prefix, _)| *prefix == name);
         let model = prefix.map_or(model, |(_, model)| model);
@@ -189,9 +209,12 @@ fn provider<'m>(custom: Option<&Field<'_>>, model: &'m str) -> (Named, Option<St
     }
     match Named::split(model) {
         Some((provider, name, model)) => (provider, Some(name.to_owned()), model),
-        // `meta-llama/Llama-3` is a model of whoever serves it, a bare `gpt-4o` one of OpenAI's.
+        // `meta-llama/Llama-3` is a model of whoever serves it.
         None if model.contains('/') => (Named::Compatible, None, model),
-        None => (Named::Hosted(&OPENAI), None, model),
+        None => {
+            let (provider, name) = Named::of_bare(model, has_base);
+            (provider, name.map(str::to_owned), model)
+        }
     }
 }
 

@@ -20,6 +20,9 @@ impl Secret {
     /// An empty text is no secret. The error never holds the text.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, &'static str> {
         let text = text.trim();
+        if text.contains(char::is_whitespace) {
+            return Err("expected no white space in it, as it is sent in a header");
+        }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("expected visible ASCII characters only, as it is sent in a header");
         }
@@ -76,10 +79,12 @@ mod tests {
             assert_eq!(header, "Bearer sk-hunter2");
             assert!(!format!("{header:?}").contains("hunter2"));
         }
-        for (text, reason) in [("", "empty"), (" ", "empty"), ("hunter\n2", "ASCII")] {
+        for (text, reason) in
+            [("", "empty"), (" ", "empty"), ("hunter\n2", "white space"), ("hünter", "ASCII")]
+        {
             let error = Secret::new(text).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
-            assert!(!format!("{error} {error:?}").contains("hunter"), "{error:?}");
+            assert!(!format!("{error} {error:?}").contains("nter"), "{error:?}");
         }
     }
 }

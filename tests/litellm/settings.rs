@@ -136,6 +136,41 @@ async fn a_deployment_has_its_own_rules_of_being_set_aside() {
 }
 
 #[tokio::test]
+async fn what_a_deployment_does_not_say_of_being_set_aside_the_router_does() {
+    let policy = |key: &str| format!("allowed_fails_policy: {{{key}: 100}}");
+    for (router, own, status) in [
+        (policy("AuthenticationErrorAllowedFails"), "cooldown_time: 40".to_owned(), 401),
+        ("allowed_fails: 100".to_owned(), policy("NotFoundErrorAllowedFails"), 500),
+    ] {
+        let servers = servers([status, 200]).await;
+        let one = CHAT.replace("id: 0", &format!("id: 0, {own}"));
+        let other = CHAT.replace("id: 0", "id: 1");
+        let fleet = fleet(
+            &format!("router_settings: {{num_retries: 0, {router}}}"),
+            &[(&one, &servers[0]), (&other, &servers[1])],
+        );
+        while servers[0].asked() < 6 && fleet.aside(0).is_none() {
+            fleet.ask("chat").await;
+        }
+        assert_eq!(fleet.aside(0), None, "{router} {own}");
+    }
+}
+
+#[tokio::test]
+async fn the_default_of_a_retry_policy_is_for_kinds_without_a_count() {
+    for (policy, asked) in [
+        ("DefaultRetries: 3", 4),
+        ("DefaultRetries: 0", 1),
+        ("DefaultRetries: 3, InternalServerErrorRetries: 2", 3),
+    ] {
+        let server = Upstream::answering(Answer::status(500).header("retry-after", "0.01")).await;
+        let rest = format!("router_settings: {{num_retries: 1, retry_policy: {{{policy}}}}}");
+        fleet(&rest, &[(CHAT, &server)]).ask("chat").await;
+        assert_eq!(server.asked(), asked, "{policy}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_has_a_limit_of_its_own() {
     let stream = Answer::status(200).body("text/event-stream", "data: {}\n\n");
     let (silent, server) = (Upstream::silent().await, Upstream::answering(stream).await);

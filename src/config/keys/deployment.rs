@@ -16,12 +16,15 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
     rows: &[
         honoured(
             &["model"],
-            "provider and name upstream; `azure/` and `anthropic/` are spoken to in their own manner, all others as OpenAI's",
+            "provider and name upstream; `azure/` and `anthropic/` are spoken to in their own manner, all others as OpenAI's. \
+             Without a provider `claude…` is Anthropic's, and `gpt-…` and the like are OpenAI's. A deployment whose \
+             provider is not known, or has no such address, is left out, unless there is an `api_base`",
         ),
         honoured(&["custom_llm_provider"], "the provider, in place of what `model` begins with"),
         honoured(
             &["api_base", "base_url"],
-            "the address; else the provider's own, or for `openai`, `azure` and `anthropic` what the environment gives",
+            "the address; else the provider's own, or for `openai`, `azure`, `anthropic` and `ollama` what the environment gives; Ollama's is \
+             without `/v1`, as in LiteLLM",
         ),
         honoured(
             &["api_key"],
@@ -58,7 +61,11 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             &["allowed_fails", "allowed_fails_policy"],
             "as in `model_info`, which goes before",
         ),
-        honoured(&["region_name"], "the region, with `enable_pre_call_checks`"),
+        honoured(
+            &["region_name"],
+            "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other; \
+             `eu` is `eu-west-1` too",
+        ),
         honoured(
             &[
                 "input_cost_per_token",

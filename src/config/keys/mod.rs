@@ -11,7 +11,7 @@ use super::{field::as_flag, value::Value};
 
 pub(super) use self::{
     deployment::{ENTRY, LITELLM_PARAMS, MODEL_INFO},
-    router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROUTER_SETTINGS},
+    router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROUTER_SETTINGS, TARGET},
     server::{GENERAL_SETTINGS, LITELLM_SETTINGS, TOP_LEVEL},
 };
 

@@ -17,7 +17,7 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
         ),
         honoured(
             &["fallbacks", "default_fallbacks"],
-            "the groups to turn to, for one group or for those without any",
+            "the groups to turn to, for one group or for those without any; of two lists for a group the first holds",
         ),
         honoured(
             &["context_window_fallbacks", "content_policy_fallbacks"],
@@ -46,6 +46,11 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
              that is checked, as in LiteLLM",
         ),
         honoured(&["model_group_alias"], "other names for groups"),
+        not_enforced(
+            &["master_key"],
+            "it is not read here, and keeps nobody out",
+            "move it to `general_settings`",
+        ),
         ignored(&["model_list"], "it stands at the top of the file", "move it there"),
         absent(&["routing_strategy_args"], "no strategy here takes arguments", "leave it out"),
         absent(
@@ -108,7 +113,7 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "cache above the gateway",
         ),
         ignored(
-            &["redis_*"],
+            &["redis_*", "startup_nodes"],
             "state is not shared between processes yet",
             "run one process: `max_parallel_requests` holds for each",
         ),
@@ -140,6 +145,14 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "it is for LiteLLM's server",
             "leave it out",
         ),
+    ],
+};
+
+pub(in super::super) const TARGET: Keys = Keys {
+    place: "router_settings.fallbacks[].{}[]",
+    rows: &[
+        honoured(&["model"], "the group, as if its name stood here alone"),
+        ignored(&["*"], "a fallback is asked what the caller asked", "leave it out"),
     ],
 };
 

@@ -13,6 +13,11 @@ pub(in super::super) const TOP_LEVEL: Keys = Keys {
             &["environment_variables"],
             "go before the environment for `os.environ/` and for keys of providers; the process's own stays as it is",
         ),
+        not_enforced(
+            &["master_key"],
+            "it is not read here, and keeps nobody out",
+            "move it to `general_settings`",
+        ),
         ignored(&["include"], "one file is read", "put the files together"),
         not_enforced(
             &["guardrails", "policies", "policy_attachments"],
@@ -68,6 +73,11 @@ pub(in super::super) const LITELLM_SETTINGS: Keys = Keys {
             "as in `router_settings`, which goes before",
         ),
         honoured(&["request_timeout"], "`router_settings.timeout`, which goes before"),
+        not_enforced(
+            &["master_key"],
+            "it is not read here, and keeps nobody out",
+            "move it to `general_settings`",
+        ),
         ignored(
             &[
                 "cooldown_time",
@@ -183,7 +193,7 @@ pub(in super::super) const GENERAL_SETTINGS: Keys = Keys {
     rows: &[
         honoured(
             &["master_key"],
-            "the key that callers of the gateway must show; else `LITELLM_MASTER_KEY`",
+            "the key that callers of the gateway must show; else `LITELLM_MASTER_KEY`; an empty one is an error",
         ),
         not_enforced(
             &[

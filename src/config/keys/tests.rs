@@ -8,6 +8,7 @@ const TABLES: &[&Keys] = &[
     &LITELLM_PARAMS,
     &MODEL_INFO,
     &ROUTER_SETTINGS,
+    &TARGET,
     &ALIAS,
     &RETRY_POLICY,
     &ALLOWED_FAILS_POLICY,
@@ -81,7 +82,7 @@ const OF_LITELLM: [(&Keys, &str); 5] = [
         deployment_affinity_ttl_seconds session_affinity_repin_on_failover enable_tag_filtering
         tag_filtering_match_any tag_routing_prefix model_group_alias enable_health_check_routing
         health_check_staleness_threshold health_check_ignore_transient_errors provider_budget_config
-        default_priority polling_interval cache_responses caching_groups redis_* cache_kwargs
+        default_priority polling_interval cache_responses caching_groups redis_* startup_nodes cache_kwargs
         client_ttl default_litellm_params fallback_access_check fallback_budget_check plugins
     "),
     (&LITELLM_PARAMS, "

@@ -59,6 +59,10 @@ fn a_syntax_error_has_line_and_column_and_quotes_nothing() {
         "line 3, column 1: not valid YAML: duplicate mapping key `a` is not allowed here"
     );
     assert_eq!(
+        shown("router_settings:\n  model_group_alias: {a: b, a: c}"),
+        "line 2, column 29: not valid YAML: duplicate mapping key `a` is not allowed here"
+    );
+    assert_eq!(
         shown("a: 1\n---\nb: 1"),
         "line 3, column 1: not valid YAML: only single YAML document expected but multiple found"
     );
@@ -96,19 +100,17 @@ fn a_deployment_needs_a_model() {
         error("model_list: [{model_name: c}]"),
         format!("{at}.model: missing: the model's name upstream, such as `openai/gpt-4o`")
     );
-    assert_eq!(
-        model("meta-llama/Llama-3"),
-        format!(
-            "{at}.api_base: missing: \"meta-llama/Llama-3\" does not begin with a known provider, so say where its \
-             API in OpenAI's shape is"
-        )
-    );
-    assert_eq!(
-        model("hosted_vllm/x"),
-        format!(
-            "{at}.api_base: missing: `hosted_vllm` has no address of its own, so say where its API in OpenAI's shape is"
-        )
-    );
+}
+
+#[test]
+fn one_deployment_must_not_be_left_out() {
+    let shown =
+        read("model_list:\n- {model_name: c, litellm_params: {model: bedrock/x}}").unwrap_err();
+    let expected = "\
+line 1: model_list: no deployment can be used: each is left out, as the warnings say
+warning: line 2: model_list[0].litellm_params.api_base: left out: the API of `bedrock` is not spoken; put what speaks \
+OpenAI's before it, as its `api_base`";
+    assert_eq!(shown.to_string(), expected);
 }
 
 #[test]
@@ -159,13 +161,11 @@ fn no_secret_and_no_variable_is_quoted() {
         error(&params("api_key: 'sk-sécret'")),
         format!("{at}.api_key: expected visible ASCII characters only, as it is sent in a header")
     );
-    assert_eq!(
-        error("model_list: [{model_name: c, litellm_params: {model: os.environ/SECRET_PATH}}]"),
-        format!(
-            "{at}.api_base: missing: the value of environment variable SECRET_PATH does not begin \
-             with a known provider, so say where its API in OpenAI's shape is"
-        )
-    );
+    let secret = "model_list: [{model_name: c, litellm_params: {model: os.environ/SECRET_PATH}}]";
+    let shown = read(secret).unwrap_err().to_string();
+    let expected = "left out: the value of environment variable SECRET_PATH does not begin with a known provider; say in \
+                    `api_base` where its API in OpenAI's shape is";
+    assert!(shown.ends_with(expected), "{shown}");
     assert_eq!(
         error(&params("weight: os.environ/OPENAI_API_KEY")),
         format!(
@@ -216,13 +216,33 @@ fn a_master_key_is_a_key() {
         master("sk-ключ"),
         format!("{at}: expected visible ASCII characters only, as it is sent in a header")
     );
-    let environment = |name: &str| (name == "LITELLM_MASTER_KEY").then(|| "sk-ключ".to_owned());
-    let shown = Config::from_yaml_with(&with(""), environment).unwrap_err().to_string();
-    let expected = format!(
-        "line 1: {at}: environment variable LITELLM_MASTER_KEY: expected visible ASCII characters only, as it is \
-         sent in a header\n"
+    assert_eq!(
+        master("'sk-1 sk-2'"),
+        format!("{at}: expected no white space in it, as it is sent in a header")
     );
-    assert!(shown.starts_with(&expected), "{shown}");
+    for (value, message) in [
+        ("sk-ключ", "expected visible ASCII characters only, as it is sent in a header"),
+        ("", "expected a key that is not empty"),
+        (" ", "expected a key that is not empty"),
+    ] {
+        let environment = |name: &str| (name == "LITELLM_MASTER_KEY").then(|| value.to_owned());
+        let shown = Config::from_yaml_with(&with(""), environment).unwrap_err().to_string();
+        let expected =
+            format!("line 1: {at}: environment variable LITELLM_MASTER_KEY: {message}\n");
+        assert!(shown.starts_with(&expected), "{shown}");
+        let given = with("general_settings: {master_key: sk-1}");
+        assert!(Config::from_yaml_with(&given, environment).is_ok(), "the file's goes before");
+    }
+}
+
+#[test]
+fn a_variable_has_a_name() {
+    for text in ["os.environ/", "os.environ/ "] {
+        assert_eq!(
+            error(&params(&format!("api_key: '{text}'"))),
+            "model_list[0].litellm_params.api_key: expected the name of an environment variable after `os.environ/`"
+        );
+    }
 }
 
 #[test]
@@ -287,9 +307,10 @@ fn the_routers_settings_have_their_shapes() {
             "fallbacks: {chat: [[a]]}",
             "fallbacks.chat[0]: expected the name of a group, found a list",
         ),
+        ("default_fallbacks: {a: b}", "default_fallbacks.model: missing: the name of a group"),
         (
-            "default_fallbacks: {a: b}",
-            "default_fallbacks: expected the name of a group, found a map",
+            "fallbacks: [{chat: [{model: [a]}]}]",
+            "fallbacks[0].chat[0].model: expected the name of a group, found a list",
         ),
         (
             "model_group_alias: [a]",

@@ -1,11 +1,12 @@
 //! What of a file reaches the deployments.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::valid;
 use crate::{
     Deployment,
     deployment::{Price, Status},
+    llm::PriceList,
 };
 
 /// The deployments of the fleet that a file makes.
@@ -63,6 +64,28 @@ fn what_a_deployment_can_take_counts_with_pre_call_checks_only() {
         assert_eq!(one.get_images(), checks.then_some(false));
         // In LiteLLM too this is none of those checks.
         assert_eq!(one.get_endpoints().map(|them| &*them[0]), Some("/embeddings"));
+    }
+}
+
+#[test]
+fn what_a_price_list_says_of_a_model_counts_where_the_file_is_silent() {
+    let list = r#"{"gpt-4o": {"litellm_provider": "openai", "max_input_tokens": 100, "supports_vision": false}}"#;
+    let entry = |info| format!("\n- {{model_name: chat, {PLAIN}, model_info: {{{info}}}}}");
+    for checks in [true, false] {
+        let mut config = valid(&format!(
+            "router_settings: {{enable_pre_call_checks: {checks}}}\nmodel_list:{}{}",
+            entry(""),
+            entry("max_input_tokens: 7, supports_vision: true")
+        ));
+        config.prices = Some(Arc::new(PriceList::from_slice(list.as_bytes()).unwrap()));
+        let fleet = config.fleet().unwrap();
+        let able = fleet.groups()[0]
+            .members()
+            .iter()
+            .map(|(one, _)| (one.get_max_input_tokens(), one.get_images()));
+        let expected = [(Some(100), Some(false)), (Some(7), Some(true))];
+        let expected = expected.map(|able| if checks { able } else { (None, None) });
+        assert_eq!(able.collect::<Vec<_>>(), expected);
     }
 }
 

@@ -191,3 +191,98 @@ fn the_files_variables_go_before_the_environments() {
     let one = &valid(&text).deployments[0];
     assert_eq!((key(one), one.weight, one.order), (Some("sk-of-file"), Some(7.0), Some(3)));
 }
+
+#[test]
+fn a_bare_name_tells_whose_it_is() {
+    for model in [
+        "gpt-4o",
+        "chatgpt-4o-latest",
+        "o1",
+        "o3-mini",
+        "o4-mini",
+        "text-embedding-3-small",
+        "text-moderation-latest",
+        "davinci-002",
+        "babbage-002",
+        "dall-e-3",
+        "whisper-1",
+        "tts-1",
+        "ft:gpt-4o:me",
+        "omni-moderation-latest",
+        "computer-use-preview",
+        "codex-mini-latest",
+        "'gpt-*'",
+    ] {
+        let one = deployment(&format!("model: {model}, api_key: k"), &[]);
+        assert_eq!((one.api, one.provider), (Provider::OpenAi, None), "{model}");
+        assert_eq!(one.api_base, "https://api.openai.com/v1", "{model}");
+    }
+    let environment = [("OPENAI_API_KEY", "sk-openai"), ("ANTHROPIC_API_KEY", "sk-ant")];
+    for model in ["claude-3-opus", "'claude-*'"] {
+        let one = deployment(&format!("model: {model}"), &environment);
+        assert_eq!((one.api, one.provider.as_deref()), (Provider::Anthropic, Some("anthropic")));
+        assert_eq!((&*one.api_base, key(&one)), ("https://api.anthropic.com", Some("sk-ant")));
+    }
+}
+
+#[test]
+fn a_bare_name_with_an_address_goes_there() {
+    let of = |model: &str| {
+        let one =
+            deployment(&format!("model: {model}, api_base: 'http://gpu/v1', api_key: k"), &[]);
+        assert_eq!((&*one.model, &*one.api_base), (model, "http://gpu/v1"));
+        one.api
+    };
+    assert_eq!(of("my-model"), Provider::OpenAiCompatible);
+    assert_eq!(of("gpt-4o"), Provider::OpenAiCompatible);
+    assert_eq!(of("claude-3-opus"), Provider::Anthropic);
+}
+
+#[test]
+fn those_with_an_api_of_their_own_are_asked_for_openais_where_they_have_it() {
+    for (provider, base, variable) in [
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GOOGLE_API_KEY"),
+        ("cohere", "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY"),
+        ("cohere_chat", "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY"),
+        ("codestral", "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
+        ("jina_ai", "https://api.jina.ai/v1", "JINA_AI_API_KEY"),
+        ("voyage", "https://api.voyageai.com/v1", "VOYAGE_API_KEY"),
+        (
+            "dashscope",
+            "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+            "DASHSCOPE_API_KEY",
+        ),
+    ] {
+        let one = deployment(&format!("model: {provider}/x"), &[(variable, "theirs")]);
+        assert_eq!((&*one.api_base, key(&one)), (base, Some("theirs")), "{provider}");
+        assert_eq!(one.api, Provider::OpenAiCompatible);
+    }
+}
+
+#[test]
+fn ollamas_address_is_without_the_version() {
+    for name in ["ollama", "ollama_chat"] {
+        for (given, base) in [
+            ("", "http://localhost:11434/v1"),
+            (", api_base: 'http://gpu:11434'", "http://gpu:11434/v1"),
+            (", api_base: 'http://gpu:11434/'", "http://gpu:11434/v1"),
+            (", api_base: 'http://gpu:11434/v1'", "http://gpu:11434/v1"),
+        ] {
+            let text = format!(
+                "model_list: [{{model_name: c, litellm_params: {{model: {name}/x{given}}}}}]"
+            );
+            let config = valid(&text);
+            assert_eq!(
+                (&*config.deployments[0].api_base, config.warnings.len()),
+                (base, 0),
+                "{text}"
+            );
+        }
+    }
+    let environment = [("OLLAMA_API_BASE", "http://gpu:11434"), ("OLLAMA_API_KEY", "k")];
+    let one = deployment("model: ollama/x", &environment);
+    assert_eq!((&*one.api_base, key(&one)), ("http://gpu:11434/v1", Some("k")));
+    let one = deployment("model: hosted_vllm/x, api_base: 'http://gpu:8000'", &[]);
+    assert_eq!(one.api_base, "http://gpu:8000");
+}

@@ -56,7 +56,7 @@ fn a_whole_file_is_read() {
     let fallbacks: Vec<_> =
         router.fallbacks.iter().map(|it| (&*it.group, it.targets.join(" "))).collect();
     let expected =
-        [("chat", "local groq/llama-3.3-70b-versatile"), ("local", "chat"), ("*", "gpt-4")];
+        [("chat", "local groq/llama-3.3-70b-versatile"), ("local", "chat"), ("groq/*", "gpt-4")];
     assert_eq!(fallbacks, expected.map(|(group, targets)| (group, targets.to_owned())));
     assert_eq!(router.default_fallbacks, ["local"]);
     let aliases: Vec<_> =

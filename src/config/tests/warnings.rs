@@ -89,7 +89,7 @@ model_list:
   - {model_name: openai/*, litellm_params: {model: openai/*}}
 router_settings:
   model_group_alias: {fast: chat, slow: {model: chta}}
-  fallbacks: [{chat: [openai/o1, eu, fast, nowhere]}, {fats: chat}, {'*': [slow]}]
+  fallbacks: [{chat: [openai/o1, eu, fast, nowhere]}, {fats: chat}, {openai/o3: [slow]}]
   default_fallbacks: [gone]
 ";
     assert_eq!(
@@ -99,6 +99,61 @@ router_settings:
             "router_settings.fallbacks[0].chat[3]: no group has the name \"nowhere\"",
             "router_settings.fallbacks[1].fats: no group has the name \"fats\"; did you mean `fast`?",
             "router_settings.default_fallbacks[0]: no group has the name \"gone\"",
+        ]
+    );
+}
+
+#[test]
+fn of_two_lists_for_a_group_the_first_holds() {
+    let file = |key: &str| {
+        let entry = |name| format!("\n- {{model_name: {name}, litellm_params: {{model: gpt-4o}}}}");
+        format!(
+            "router_settings: {{{key}: [{{a: [b]}}, {{b: [c], a: [c]}}, {{a: [b, c]}}]}}\nmodel_list:{}{}{}",
+            entry("a"),
+            entry("b"),
+            entry("c")
+        )
+    };
+    for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"] {
+        let router = valid(&file(key)).router;
+        let lists = match key {
+            "fallbacks" => router.fallbacks,
+            "context_window_fallbacks" => router.context_window_fallbacks,
+            _ => router.content_policy_fallbacks,
+        };
+        let lists: Vec<_> =
+            lists.iter().map(|list| (&*list.group, list.targets.join(" "))).collect();
+        assert_eq!(lists, [("a", "b".to_owned()), ("b", "c".to_owned())]);
+        let told = "no effect: of two lists for a group the first holds, as in LiteLLM";
+        let at = |index| format!("router_settings.{key}[{index}].a: {told}");
+        assert_eq!(warnings(&file(key)), [at(1), at(2)]);
+    }
+    let text = with("router_settings: {fallbacks: [{'*': [chat]}], default_fallbacks: [chat]}");
+    let router = valid(&text).router;
+    assert_eq!((router.fallbacks.len(), router.default_fallbacks.len()), (1, 0));
+    assert_eq!(
+        warnings(&text),
+        ["router_settings.default_fallbacks: overridden by `*` in `fallbacks`, as in LiteLLM"]
+    );
+}
+
+#[test]
+fn a_target_may_be_a_map_of_which_only_the_model_counts() {
+    let text = with(
+        "router_settings: {fallbacks: [{chat: [{model: chat}, chat, {model: chat, messages: [], mdoel: x}]}], \
+         default_fallbacks: {model: chat}}",
+    );
+    let router = valid(&text).router;
+    assert_eq!(router.fallbacks[0].targets, ["chat"; 3]);
+    assert_eq!(router.default_fallbacks, ["chat"]);
+    let at = "router_settings.fallbacks[0].chat[2]";
+    assert_eq!(
+        warnings(&text),
+        [
+            format!(
+                "{at}.messages: not honoured: a fallback is asked what the caller asked; leave it out"
+            ),
+            format!("{at}.mdoel: unknown key; did you mean `model`?"),
         ]
     );
 }
@@ -125,6 +180,13 @@ fn a_value_without_the_effect_one_may_expect_is_told() {
             "model_list: [{model_name: c, litellm_params: {model: gemini/x, api_base: 'http://a.test'}}]"
         ),
         [format!("{at}.model: the provider's own API is not spoken: requests have OpenAI's shape")]
+    );
+    let own = "https://generativelanguage.googleapis.com/v1beta/openai/";
+    assert_eq!(
+        warnings(&format!(
+            "model_list: [{{model_name: c, litellm_params: {{model: gemini/x, api_base: '{own}'}}}}]"
+        )),
+        [] as [&str; 0]
     );
     assert_eq!(
         warnings("model_list: [{model_name: c, litellm_params: {model: openrouter/x}}]"),
@@ -193,6 +255,46 @@ fn a_mistyped_master_key_is_told() {
 }
 
 #[test]
+fn a_master_key_at_a_wrong_place_is_told_loudly() {
+    for (text, place) in [
+        ("master_key: sk-1", ""),
+        ("litellm_settings: {master_key: sk-1}", "litellm_settings."),
+        ("router_settings: {master_key: sk-1}", "router_settings."),
+    ] {
+        assert!(valid(&with(text)).master_key.is_none());
+        assert_eq!(
+            warnings(&with(text)),
+            [format!(
+                "{place}master_key: NOT ENFORCED: it is not read here, and keeps nobody out; move it to \
+                 `general_settings`"
+            )]
+        );
+    }
+}
+
+#[test]
+fn endpoints_are_enforced_by_a_list_and_a_flag() {
+    let told = |info: &str| {
+        warnings(&format!(
+            "model_list: [{{model_name: c, litellm_params: {{model: gpt-4o}}, model_info: {{{info}}}}}]"
+        ))
+    };
+    let at = "model_list[0].model_info";
+    let (list, flag) = ("supported_endpoints: [/v1/responses]", "enforce_supported_endpoints");
+    assert_eq!(
+        told(list),
+        [format!("{at}.supported_endpoints: no effect without `{flag}: true`, as in LiteLLM")]
+    );
+    assert_eq!(
+        told(&format!("{flag}: true")),
+        [format!("{at}.{flag}: no effect without a list of `supported_endpoints`, as in LiteLLM")]
+    );
+    for silent in [format!("{flag}: true, {list}"), format!("{flag}: false")] {
+        assert_eq!(told(&silent), [] as [&str; 0]);
+    }
+}
+
+#[test]
 fn checks_that_are_off_are_told_once() {
     let text = |settings: &str| {
         format!(
@@ -219,4 +321,40 @@ fn what_only_azure_has_is_told_elsewhere() {
             "model_list[0].litellm_params.azure_ad_token: not used: only `azure/` models have one",
         ]
     );
+}
+
+#[test]
+fn a_deployment_that_can_be_sent_nowhere_is_left_out() {
+    let entry = |model: &str| {
+        format!("\n- {{model_name: 'c-*', litellm_params: {{model: {model}, api_key: k}}}}")
+    };
+    let told = |model: &str, key: &str, why: &str| {
+        let text = format!("model_list:{}{}{}", entry("gpt-4o"), entry(model), entry("groq/x"));
+        let ids: Vec<_> = valid(&text).deployments.into_iter().map(|one| one.model).collect();
+        assert_eq!(ids, ["gpt-4o", "x"], "{model}");
+        let expected = format!("model_list[1].litellm_params.{key}: left out: {why}");
+        assert_eq!(warnings(&text), [expected]);
+    };
+    for provider in ["bedrock", "vertex_ai", "replicate", "azure_ai"] {
+        let why = format!(
+            "the API of `{provider}` is not spoken; put what speaks OpenAI's before it, as its `api_base`"
+        );
+        told(&format!("{provider}/x"), "api_base", &why);
+    }
+    for model in ["gemini-pro", "command-r", "my-model", "'*'"] {
+        let name = model.trim_matches('\'');
+        let why = format!(
+            "{name:?} does not tell whose it is; write the provider before it, as in `gemini/…`, or say in `api_base` \
+             where its API in OpenAI's shape is"
+        );
+        told(model, "model", &why);
+    }
+    let instead = "say in `api_base` where its API in OpenAI's shape is";
+    told(
+        "hosted_vllm/x",
+        "api_base",
+        &format!("`hosted_vllm` has no address of its own; {instead}"),
+    );
+    let why = format!("\"meta-llama/Llama-3\" does not begin with a known provider; {instead}");
+    told("meta-llama/Llama-3", "api_base", &why);
 }
