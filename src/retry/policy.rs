@@ -227,11 +227,12 @@ impl RetryPolicy {
         let counts = self.counts_of(case.carried.group.as_ref());
         let of_kind = counts.get(failure.kind());
         let wanted = failure.retry_elsewhere() || of_kind.is_some() && !failure.forbids_retry();
-        let most = match (asked(case.carried), of_kind.or(counts.get_others())) {
-            (Some(0), _) => 0,
-            (_, Some(count)) => count,
-            (asked, None) => asked.or(case.deployment_allows).unwrap_or(self.retries),
-        };
+        // Not for a request that asks for none: `retries_at_all` has let that pass.
+        let most = of_kind
+            .or(counts.get_others())
+            .or_else(|| asked(case.carried))
+            .or(case.deployment_allows)
+            .unwrap_or(self.retries);
         if !wanted || case.retries >= most || !self.may_repeat(case) {
             return None;
         }
