@@ -38,11 +38,18 @@ impl<'a> Needs<'a> {
 
     fn is_supported(self, deployment: &Deployment) -> bool {
         let Demand { region, endpoint, images, .. } = self.0;
-        let is_there = region.is_none() || region.as_deref() == deployment.get_region();
+        let is_there = region.as_ref().is_none_or(|area| {
+            deployment.get_region().is_some_and(|region| is_within(region, area))
+        });
         let endpoints = endpoint.as_ref().zip(deployment.get_endpoints());
         let has_it = endpoints.is_none_or(|(endpoint, all)| all.contains(endpoint));
         is_there && has_it && !(*images && deployment.get_images() == Some(false))
     }
+}
+
+/// Whether `region` is `area` or a part of it by its name: `eu-west-1` is within `eu`.
+fn is_within(region: &str, area: &str) -> bool {
+    region.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// Whether it turns requests away by more than their region.

@@ -60,6 +60,17 @@ async fn one_elsewhere_or_nowhere_known_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_region_is_within_the_areas_that_its_name_begins_with() {
+    let (mut pool, _) = pool([Deployment::new("ireland").region("eu-west-1")]);
+    for area in ["eu", "eu-west", "eu-west-1"] {
+        always(&mut pool, &region(area), "ireland");
+    }
+    for other in ["e", "eu-", "eu-w", "eu-west-10", "eu-west-1-a", "us", "EU"] {
+        assert_eq!(next_for(&mut pool, &region(other)), Err(RefusedReason::Unsupported), "{other}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_without_the_endpoint_or_without_images_is_passed_over() {
     let (mut pool, _) = pool([
         Deployment::new("chat").endpoints(["/chat/completions"]),
