@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, error, fmt, time::Duration};
 
-use crate::{outcome::FailureKind, trail::GroupName};
+mod refused;
+
+pub use self::refused::{Lack, Refused, RefusedReason};
 
 /// A boxed error, as Tower's own middleware uses it.
 pub type BoxError = Box<dyn error::Error + Send + Sync>;
@@ -122,122 +124,6 @@ impl fmt::Display for Malformed {
 }
 
 impl error::Error for Malformed {}
-
-/// A refusal: no deployment could take the request, so nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    reason: RefusedReason,
-    group: Option<GroupName>,
-    retry_after: Option<Duration>,
-    cause: Option<FailureKind>,
-}
-
-/// Why nothing could take a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RefusedReason {
-    /// No group has the name the request asks for.
-    UnknownGroup,
-    /// The group has no deployment.
-    Empty,
-    /// Every deployment that could serve is cooling.
-    Cooling,
-    /// Every deployment that could serve is at its limit of parallel requests.
-    Full,
-    /// Every deployment was paused by an operator.
-    Paused,
-    /// The request's deadline had passed.
-    Deadline,
-    /// The input is too long for every deployment.
-    ContextWindow,
-    /// No deployment can do what the request needs: its region, its endpoint, its images.
-    Unsupported,
-}
-
-impl Refused {
-    /// A refusal for `reason`, naming no group and no time.
-    #[must_use]
-    pub const fn new(reason: RefusedReason) -> Self {
-        Self { reason, group: None, retry_after: None, cause: None }
-    }
-
-    /// Names the group that was asked.
-    #[must_use]
-    pub fn in_group(mut self, group: Option<GroupName>) -> Self {
-        self.group = group;
-        self
-    }
-
-    /// Says how long until a deployment can take a request; nothing by default, where that is not known.
-    #[must_use]
-    pub const fn retry_after(mut self, wait: Option<Duration>) -> Self {
-        self.retry_after = wait;
-        self
-    }
-
-    /// Says which kind of failure set the deployments aside; nothing by default.
-    #[must_use]
-    pub const fn caused_by(mut self, kind: Option<FailureKind>) -> Self {
-        self.cause = kind;
-        self
-    }
-
-    /// Why the request was refused.
-    #[must_use]
-    pub const fn reason(&self) -> RefusedReason {
-        self.reason
-    }
-
-    /// The group that was asked, where the request named one.
-    #[must_use]
-    pub const fn group(&self) -> Option<&GroupName> {
-        self.group.as_ref()
-    }
-
-    /// How long, from the refusal, until the first deployment can take a request again, where that is known.
-    #[must_use]
-    pub const fn wait(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// The kind of failure that set aside the deployment that will be back first.
-    #[must_use]
-    pub const fn cause(&self) -> Option<FailureKind> {
-        self.cause
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.group.as_ref().map_or("", GroupName::as_str);
-        let of = if self.group.is_some() { " of group " } else { "" };
-        match self.reason {
-            RefusedReason::UnknownGroup => write!(f, "no group is named {name:?}"),
-            RefusedReason::Empty => write!(f, "there is no deployment{of}{name}"),
-            RefusedReason::Cooling => write!(f, "every deployment{of}{name} is cooling down"),
-            RefusedReason::Full => {
-                write!(f, "every deployment{of}{name} has all the requests it may have at a time")
-            }
-            RefusedReason::Paused => write!(f, "every deployment{of}{name} is paused"),
-            RefusedReason::Deadline => f.write_str("the deadline of the request has passed"),
-            RefusedReason::ContextWindow => {
-                write!(f, "the input is too long for every deployment{of}{name}")
-            }
-            RefusedReason::Unsupported => {
-                write!(f, "no deployment{of}{name} can do what the request needs")
-            }
-        }?;
-        if let Some(kind) = self.cause {
-            write!(f, " ({kind})")?;
-        }
-        match self.retry_after {
-            Some(wait) => write!(f, ", try again in {:.1} s", wait.as_secs_f64()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl error::Error for Refused {}
 
 /// A time limit that ran out before the response head arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -193,6 +193,14 @@ impl Trail {
         self.0.state.lock().groups.push(group);
     }
 
+    /// Takes back the latest entry of a group that there turned out not to be.
+    pub(crate) fn forget_group(&self, name: &GroupName) {
+        let mut state = self.0.state.lock();
+        if let Some(index) = state.groups.iter().rposition(|group| group == name) {
+            state.groups.remove(index);
+        }
+    }
+
     /// Adds an attempt and returns its index.
     pub(crate) fn push(
         &self,

@@ -65,7 +65,7 @@ pub struct DeploymentConfig {
     pub allowed_fails: Option<u32>,
     /// The same by kind of failure.
     pub allowed_fails_policy: FailureCounts,
-    /// The region it is in.
+    /// The region it is in, by a name that [requests ask for](crate::Deployment::region).
     pub region_name: Option<String>,
     /// What its tokens cost, as far as the file says.
     pub prices: Prices,

@@ -147,8 +147,10 @@ impl Deployment {
         self
     }
 
-    /// The region it is in: it gets no request that must stay in [another](crate::Demand::region). Unset by default, and
-    /// then it gets none that must stay anywhere.
+    /// The region it is in: it gets no request that must stay in [another](crate::Demand::region). One in `eu-west-1`
+    /// serves what must stay in `eu-west-1` or in `eu`. Names without such an order tell no area, as Azure's do: give what
+    /// requests ask for, so `eu` for `westeurope` and `swedencentral`. Unset by default, and then it gets no request that
+    /// must stay anywhere.
     #[must_use]
     pub fn region(mut self, region: impl Into<Arc<str>>) -> Self {
         Arc::make_mut(&mut self.0).serves.region = Some(region.into());

@@ -15,7 +15,7 @@ use super::FallbackPlan;
 use crate::{
     BoxError, Error,
     body::{HandOver, KeptBody, ReplayBody},
-    error::RefusedReason,
+    error::{Refused, RefusedReason},
     outcome::{Failure, Outcome},
     trail::{Carried, Elsewhere, Fallbacks, GroupName, Saved, Trail, outcome_of},
 };
@@ -71,6 +71,7 @@ pub(super) struct Walk {
     tried: Vec<GroupName>,
     /// To try next, the last one first.
     pending: Vec<GroupName>,
+    /// How many there were after the first.
     count: usize,
 }
 
@@ -179,6 +180,11 @@ enum Next<R: Body> {
 impl<S, R: Body> Onward<S, R> {
     /// Judges an answer. It is moved no more than it must be, as most are returned.
     fn settle(&mut self, result: &Result<(Parts, R), Error>) -> Next<R> {
+        // A target that no group has was not asked.
+        if self.first.is_some() && refusal(result) == Some(RefusedReason::UnknownGroup) {
+            self.walk.count -= 1;
+            self.walk.current.iter().for_each(|name| self.trail.forget_group(name));
+        }
         let outcome = outcome_of(&*self.walk.plan.classify, result);
         let Outcome::Failure(failure) = outcome else { return Next::Return };
         let next = if self.resorted { None } else { self.walk.next(&failure) };
@@ -186,7 +192,9 @@ impl<S, R: Body> Onward<S, R> {
             Some(group) => Next::To(group),
             None => match self.first.take() {
                 // The first group only left the request to the others, and they cannot serve it either.
-                Some(Err(error)) if is_cooling(&error) && self.can_replay() => {
+                Some(first)
+                    if refusal(&first) == Some(RefusedReason::Cooling) && self.can_replay() =>
+                {
                     self.resorted = true;
                     Next::LastResort
                 }
@@ -226,9 +234,9 @@ impl<S, R: Body> Onward<S, R> {
     }
 }
 
-/// Whether a group refused because its deployments are cooling.
-fn is_cooling(error: &Error) -> bool {
-    error.as_refused().is_some_and(|refused| refused.reason() == RefusedReason::Cooling)
+/// Why a group would not take the request, if it would not.
+fn refusal<T>(result: &Result<T, Error>) -> Option<RefusedReason> {
+    result.as_ref().err().and_then(Error::as_refused).map(Refused::reason)
 }
 
 impl<S, R> Future for ResponseFuture<S, R>

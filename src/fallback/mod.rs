@@ -36,8 +36,9 @@
 //! # The walk
 //!
 //! The targets of the group that failed go first, then what was left of the list before. No group is tried twice, so a
-//! cycle ends, and [`max_fallbacks`](FallbackPlan::max_fallbacks) bounds how many are tried, whatever the lists nest. When
-//! all fail, the caller sees the answer of the group it asked for; the [`Trail`](crate::Trail) has the others.
+//! cycle ends, and [`max_fallbacks`](FallbackPlan::max_fallbacks) bounds how many are tried, whatever the lists nest; a
+//! target that no group [is named](crate::error::RefusedReason::UnknownGroup) is passed over and not counted. When all
+//! fail, the caller sees the answer of the group it asked for; the [`Trail`](crate::Trail) has the others.
 //!
 //! While there is somewhere else to go, the layers below know it, by kind of failure: a retry does not ask the same
 //! deployment again, and a balance refuses rather than ask one that is set aside. A request that the pick already finds

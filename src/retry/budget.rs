@@ -138,7 +138,7 @@ impl RetryBudget {
     }
 
     fn with(terms: Terms) -> Self {
-        Self { terms, ledger: Arc::default() }
+        Self { terms, ledger: Arc::new(Lock::new(Ledger::new())) }
     }
 
     /// The ledger, locked and brought up to `now`.
@@ -186,7 +186,6 @@ impl Terms {
 }
 
 /// What happened in the slots that still count.
-#[derive(Default)]
 struct Ledger {
     /// When slot 0 began: the first time seen.
     epoch: Option<Instant>,
@@ -205,6 +204,13 @@ struct Slot {
 }
 
 impl Ledger {
+    /// An empty one, that has all the room it will need: no request is to pay for that.
+    fn new() -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "a small number")]
+        let past = VecDeque::with_capacity(SLOTS as usize);
+        Self { epoch: None, current: Slot::default(), past }
+    }
+
     /// Moves on to the slot of `now`, and forgets the slots that no longer count.
     fn advance(&mut self, window: Duration, now: Instant) {
         let elapsed = now.saturating_duration_since(*self.epoch.get_or_insert(now));

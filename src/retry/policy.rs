@@ -227,15 +227,16 @@ impl RetryPolicy {
         let counts = self.counts_of(case.carried.group.as_ref());
         let of_kind = counts.get(failure.kind());
         let wanted = failure.retry_elsewhere() || of_kind.is_some() && !failure.forbids_retry();
-        let most = match (asked(case.carried), of_kind.or(counts.get_others())) {
-            (Some(0), _) => 0,
-            (_, Some(count)) => count,
-            (asked, None) => asked.or(case.deployment_allows).unwrap_or(self.retries),
-        };
+        // Not for a request that asks for none: `retries_at_all` has let that pass.
+        let most = of_kind
+            .or(counts.get_others())
+            .or_else(|| asked(case.carried))
+            .or(case.deployment_allows)
+            .unwrap_or(self.retries);
         if !wanted || case.retries >= most || !self.may_repeat(case) {
             return None;
         }
-        let wait = self.wait(case)?;
+        let wait = self.wait(case, of_kind.is_some())?;
         let late = |deadline: Instant| now.checked_add(wait).is_none_or(|then| then >= deadline);
         if case.trail.deadline().is_some_and(late) {
             return None;
@@ -255,9 +256,9 @@ impl RetryPolicy {
             || case.headers.contains_key("idempotency-key")
     }
 
-    /// No time before another deployment; before the same one, what it asks for or the backoff. None if asking it again
-    /// is of no use, or there is a better place.
-    fn wait(&self, case: &Case<'_>) -> Option<Duration> {
+    /// No time before another deployment; before the same one, what it asks for or the backoff. None if there is a better
+    /// place, or asking it again is of no use and was not `told` for this kind.
+    fn wait(&self, case: &Case<'_>, told: bool) -> Option<Duration> {
         use FailureKind::{NotFound, QuotaExhausted, Unauthorized};
         if case.spare {
             return Some(Duration::ZERO);
@@ -268,7 +269,11 @@ impl RetryPolicy {
         match case.failure.retry_after() {
             Some(asked) if asked > self.longest_wait => None,
             Some(asked) => Some(asked.max(LEAST_WAIT)),
-            None if matches!(case.failure.kind(), Unauthorized | NotFound | QuotaExhausted) => None,
+            None if !told
+                && matches!(case.failure.kind(), Unauthorized | NotFound | QuotaExhausted) =>
+            {
+                None
+            }
             None => Some(self.backoff.delay(case.retries, &mut fastrand::Rng::new())),
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     BoxError, Error,
@@ -35,11 +35,9 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn limited(future: F, limit: Option<TimedOut>) -> Self {
+    pub(super) fn limited(future: F, limit: Option<(Instant, TimedOut)>) -> Self {
         let state = match limit {
-            Some(elapsed) => {
-                State::Limited { future, sleep: tokio::time::sleep(elapsed.after()), elapsed }
-            }
+            Some((at, elapsed)) => State::Limited { future, sleep: sleep_until(at), elapsed },
             None => State::Called { future },
         };
         Self { state }

@@ -1,6 +1,7 @@
 //! A time limit for each attempt, until its response head.
 //!
-//! Over an `llm::Verify`, which holds the head back until it has seen how the body begins, that is until the first chunk.
+//! Over an `llm::Verify`, which holds the head back until it has seen how the body begins, that is until the first chunk;
+//! of an error whose body does not come in time, the head is handed on at the limit.
 //!
 //! What the request asks for goes first ([`Overrides`]); then, under a [balance](crate::balance), the deployment's own
 //! [`timeout`](crate::Deployment::timeout); then the layer's. Where the response is [wanted as a
@@ -131,20 +132,28 @@ where
         self.inner.poll_ready(cx).map_err(Error::from_service)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let carried = Carried::of(request.extensions());
-        let limit = self.limits.of(carried);
-        let deadline = carried.and_then(|carried| carried.trail.as_ref()).and_then(Trail::deadline);
-        let Some(left) =
-            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-        else {
-            return ResponseFuture::limited(self.inner.call(request), limit);
-        };
-        if left.is_zero() {
-            return ResponseFuture::refused(Refused::new(RefusedReason::Deadline));
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let mut carried = request.extensions_mut().get_mut::<Carried>();
+        let mut limit = self.limits.of(carried.as_deref());
+        let trail = carried.as_ref().and_then(|carried| carried.trail.as_ref());
+        let deadline = trail.and_then(Trail::deadline);
+        if limit.is_none() && deadline.is_none() {
+            return ResponseFuture::limited(self.inner.call(request), None);
         }
-        let limit =
-            limit.filter(|limit| limit.after() <= left).unwrap_or(TimedOut::at_deadline(left));
-        ResponseFuture::limited(self.inner.call(request), Some(limit))
+        let now = Instant::now();
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(now);
+            if left.is_zero() {
+                return ResponseFuture::refused(Refused::new(RefusedReason::Deadline));
+            }
+            limit = limit.filter(|limit| limit.after() <= left);
+            limit = limit.or(Some(TimedOut::at_deadline(left)));
+        }
+        // One beyond all times is none.
+        let limit = limit.and_then(|limit| Some((now.checked_add(limit.after())?, limit)));
+        if let Some((carried, (at, _))) = carried.as_mut().zip(limit) {
+            carried.until = Some(carried.until.map_or(at, |until| until.min(at)));
+        }
+        ResponseFuture::limited(self.inner.call(request), limit)
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Carried {
     /// What the request asks of layers in place of what their policies say.
     pub(crate) overrides: Option<Arc<Overrides>>,
     pub(crate) elsewhere: Elsewhere,
+    /// When a time limit above ends the attempt; what is there by then is taken first.
+    pub(crate) until: Option<Instant>,
 }
 
 /// Where a layer above can still send a request.

@@ -18,7 +18,7 @@ pub struct Demand {
     pub images: bool,
     /// Tags a deployment is to match.
     pub tags: Vec<Arc<str>>,
-    /// The region the request must stay in.
+    /// The region the request must stay in, or the area of several: `eu` has `eu-west-1` in it.
     pub region: Option<Arc<str>>,
     /// Requests with the same key are best served by the same deployment.
     pub affinity: Option<Arc<str>>,

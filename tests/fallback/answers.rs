@@ -64,6 +64,28 @@ async fn the_trail_has_every_group_and_how_it_ended() {
 }
 
 #[tokio::test]
+async fn a_target_that_no_group_has_is_passed_over_and_neither_counted_nor_told() {
+    let plan = FallbackPlan::new().group("a", ["nope", "b", "nada", "c"]).max_fallbacks(2);
+    for (b, answered, told) in [(200, (200, "b"), &["b"][..]), (500, (500, "a"), &["b", "c"])] {
+        let groups = Groups::new([("a", 500), ("b", b), ("c", 502)]);
+        let fallback = FallbackLayer::new(plan.clone()).layer(of_one(&groups));
+        let mut request = request("a");
+        let trail = Trail::start(&mut request);
+        let answer = read(fallback.oneshot(request).await.unwrap()).await;
+        assert_eq!((answer.0, answer.1.as_str()), answered);
+        assert_eq!(trail.fallbacks(), told.iter().copied().map(GroupName::new).collect::<Vec<_>>());
+        assert_eq!(groups.asked(), format!("a {}", told.join(" ")));
+    }
+    let groups = Groups::new([("a", 500)]);
+    let plan = FallbackPlan::new().group("a", ["nope", "nada"]);
+    let mut request = request("a");
+    let trail = Trail::start(&mut request);
+    let fallback = FallbackLayer::new(plan).layer(of_one(&groups));
+    assert_eq!(read(fallback.oneshot(request).await.unwrap()).await, (500, "a".into()));
+    assert!(trail.fallbacks().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_sent_again_ends_it_and_the_trail_says_why() {
     let plan = FallbackPlan::new().group("a", ["b"]).replay_limit(2048);
     let body = in_pieces(3, || Bytes::from(vec![0; 1024]));

@@ -155,6 +155,19 @@ async fn an_error_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_whose_body_does_not_come_within_the_time_limit_is_still_that_error() {
+    let limited = json(429, UNPAID).header("retry-after", "30").after(secs(1)).pausing(secs(60));
+    let group = group_of([limited, good()], fleet().timeout(secs(2)));
+    let start = Instant::now();
+    let (result, kinds) = group.ask().await;
+    assert_eq!(text(result.unwrap()).await, GOOD);
+    assert_eq!(kinds, [Some(FailureKind::RateLimited), None]);
+    assert_eq!(start.elapsed(), secs(2));
+    let Status::Cooling { until, .. } = group.deployments[0].health().status() else { panic!() };
+    assert_eq!(until, Instant::now() + secs(30));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_body_that_breaks_off_leaves_the_status() {
     let group = group([json(400, "{\"error\": ").broken()]);
     let (result, kinds) = group.ask().await;

@@ -1,7 +1,9 @@
 //! Who says how many retries there may be: the request, the deployment, the policy by kind or by group.
 
 use tower_fleet::{
-    Demand, GroupName, Overrides, Trail, error::RefusedReason, outcome::FailureKind,
+    Demand, GroupName, Overrides, Trail,
+    error::RefusedReason,
+    outcome::{FailureKind, HttpClassify},
     retry::RetryCounts,
 };
 
@@ -66,6 +68,27 @@ async fn a_count_for_the_kind_goes_before_all_but_a_request_that_wants_none() {
     assert_eq!(calls(policy(), own(), 500, asking(6)).await, 2);
     assert_eq!(calls(policy(), own(), 500, asking(0)).await, 1);
     assert_eq!(calls(policy(), own(), 503, asking(6)).await, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_for_the_kind_sends_a_lone_deployment_what_is_of_no_use_otherwise() {
+    let second = Duration::from_secs(1);
+    let policy = || eager().attempts(3).backoff(every(second)).classify(HttpClassify::inference());
+    for (kind, status) in [
+        (FailureKind::Unauthorized, 401),
+        (FailureKind::QuotaExhausted, 402),
+        (FailureKind::NotFound, 404),
+    ] {
+        let start = tokio::time::Instant::now();
+        let one = || Deployment::new("one");
+        assert_eq!(calls(policy(), one(), status, get()).await, 1);
+        let others = policy().counts(RetryCounts::new().others(2));
+        assert_eq!(calls(others, one(), status, get()).await, 1);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(calls(policy().retries_of(kind, 2), one(), status, get()).await, 3);
+        assert_eq!(start.elapsed(), 2 * second);
+        assert_eq!(calls(policy().retries_of(kind, 0), one(), status, get()).await, 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

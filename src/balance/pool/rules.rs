@@ -60,7 +60,8 @@ impl Pool {
             return Refused::new(RefusedReason::Empty);
         }
         if let Some(needs) = needs.filter(|_| able().next().is_none()) {
-            return Refused::new(needs.refusal(self.serving().map(|member| &member.deployment)));
+            let deployments = self.serving().map(|member| &member.deployment);
+            return needs.refusal(&deployments.collect::<Vec<_>>());
         }
         if able().any(|member| !member.health.is_out()) {
             return Refused::new(RefusedReason::Full);

@@ -14,7 +14,7 @@ use http::{
     response::Parts,
 };
 use http_body::Body;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::opening::{self, Opening};
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct Asked {
     format: Option<Format>,
     /// An answer that the provider's filter has withheld has a list of groups to go to.
     filtered_goes_elsewhere: bool,
+    /// A time limit above ends the attempt then.
+    until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Asked {
             with_body: request.method() != Method::HEAD,
             format: post.map(Format::of),
             filtered_goes_elsewhere: elsewhere.listed.contains(FailureKind::ContentPolicy),
+            until: carried.and_then(|carried| carried.until),
         }
     }
 
@@ -210,13 +213,18 @@ where
         Response::from_parts(head, self.body)
     }
 
-    /// Whether the rest of an error has taken too long.
+    /// Whether the rest of an error has taken too long: then the head must do. It would be lost to a time limit.
     fn is_patience_over(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.phase, Phase::Failed | Phase::FailedWithin(_)) {
             return false;
         }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(ERROR_PATIENCE)));
-        patience.as_mut().poll(cx).is_ready()
+        let until = self.asked.until;
+        let patience = self.patience.get_or_insert_with(|| {
+            let patience = Instant::now() + ERROR_PATIENCE;
+            Box::pin(sleep_until(until.map_or(patience, |until| until.min(patience))))
+        });
+        // The limit's own timer may be the first of the two to go off.
+        Instant::now() >= patience.deadline() || patience.as_mut().poll(cx).is_ready()
     }
 
     /// What is known by what was read; `waited` says that no more is waited for.

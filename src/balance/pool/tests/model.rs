@@ -185,7 +185,7 @@ impl Bench {
             deployment = deployment.max_input_tokens(rng.u64(1..4));
         }
         if rng.bool() {
-            deployment = deployment.region(if rng.bool() { "eu" } else { "us" });
+            deployment = deployment.region(rng.choice(REGIONS).expect("some"));
         }
         if rng.u8(0..4) == 0 {
             deployment = deployment.endpoints(["/chat"]);
@@ -267,15 +267,18 @@ impl Bench {
     }
 }
 
+/// The second is within the first.
+const REGIONS: [&str; 3] = ["eu", "eu-west-1", "us"];
+
 /// Each of the things a deployment may lack, asked for now and then.
 fn any_demand(rng: &mut Rng) -> Demand {
     let mut one_in = |count: u8| rng.u8(0..count) == 0;
     let mut demand = Demand { images: one_in(6), ..Demand::default() };
-    if one_in(6) {
-        demand.region = Some(if one_in(2) { "eu" } else { "us" }.into());
-    }
     if one_in(4) {
         demand.endpoint = Some(if one_in(2) { "/chat" } else { "/embeddings" }.into());
+    }
+    if one_in(6) {
+        demand.region = rng.choice(REGIONS).map(Into::into);
     }
     demand.input_tokens = rng.bool().then(|| rng.u64(0..5));
     demand
@@ -286,7 +289,10 @@ fn lack(one: &Deployment, demand: &Demand) -> Option<RefusedReason> {
         (Some(endpoint), Some(all)) => all.iter().any(|one| one == endpoint),
         _ => true,
     };
-    let is_there = demand.region.is_none() || one.get_region() == demand.region.as_deref();
+    let is_there = match (demand.region.as_deref(), one.get_region()) {
+        (Some("eu"), Some(region)) => ["eu", "eu-west-1"].contains(&region),
+        (asked, region) => asked.is_none() || region == asked,
+    };
     let takes_images = !demand.images || one.get_images() != Some(false);
     if !(has_endpoint && is_there && takes_images) {
         return Some(RefusedReason::Unsupported);

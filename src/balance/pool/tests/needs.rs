@@ -60,6 +60,17 @@ async fn one_elsewhere_or_nowhere_known_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_region_is_within_the_areas_that_its_name_begins_with() {
+    let (mut pool, _) = pool([Deployment::new("ireland").region("eu-west-1")]);
+    for area in ["eu", "eu-west", "eu-west-1"] {
+        always(&mut pool, &region(area), "ireland");
+    }
+    for other in ["e", "eu-", "eu-w", "eu-west-10", "eu-west-1-a", "us", "EU"] {
+        assert_eq!(next_for(&mut pool, &region(other)), Err(RefusedReason::Unsupported), "{other}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_without_the_endpoint_or_without_images_is_passed_over() {
     let (mut pool, _) = pool([
         Deployment::new("chat").endpoints(["/chat/completions"]),
@@ -80,6 +91,51 @@ async fn a_shorter_input_would_do_only_where_nothing_else_is_missing() {
     let of = |name, count| Demand { input_tokens: Some(count), ..region(name) };
     assert_eq!(next_for(&mut pool, &of("eu", 101)), Err(RefusedReason::ContextWindow));
     assert_eq!(next_for(&mut pool, &of("asia", 101)), Err(RefusedReason::Unsupported));
+}
+
+fn refusal_of(pool: &mut Pool, demand: &Demand) -> String {
+    let group = Some("ctx".into());
+    pick_for(pool, &LeastBusy, demand).expect_err("none can").in_group(group).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_how_long_the_input_is_and_what_the_roomiest_takes() {
+    let (mut pool, _) = pool([
+        Deployment::new("small").max_input_tokens(8),
+        Deployment::new("large").max_input_tokens(16),
+        Deployment::new("other").max_input_tokens(32).images(false),
+    ]);
+    let demand = Demand { images: true, ..tokens(52) };
+    let said =
+        "the input is too long for every deployment of group ctx: about 52 tokens, 16 at most";
+    assert_eq!(refusal_of(&mut pool, &demand), said);
+    let refused = pick_for(&mut pool, &LeastBusy, &demand).expect_err("too long");
+    let lack = refused.lack().expect("it says");
+    assert_eq!((lack.input_tokens, lack.max_input_tokens), (Some(52), Some(16)));
+    assert!(!lack.images, "one takes them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_what_no_deployment_has() {
+    let chat = |id: &str| Deployment::new(id).endpoints(["/chat/completions"]);
+    let (mut pool, _) =
+        pool([chat("eu").region("eu").images(false), chat("us").region("us").max_input_tokens(9)]);
+    let all = Demand { images: true, ..endpoint("/chat/completions") };
+    for (demand, lack) in [
+        (region("asia"), "the region `asia`"),
+        (endpoint("/messages"), "the endpoint `/messages`"),
+        (Demand { images: true, ..endpoint("/messages") }, "the endpoint `/messages`"),
+        (Demand { region: Some("eu".into()), ..all.clone() }, "images, the region `eu`"),
+        (
+            Demand { input_tokens: Some(99), region: Some("eu-west".into()), ..all },
+            "the region `eu-west`",
+        ),
+    ] {
+        let said = format!("no deployment of group ctx has all that the request needs: {lack}");
+        assert_eq!(refusal_of(&mut pool, &demand), said);
+    }
+    let (mut pool, _) = super::pool([Deployment::new("text").images(false)]);
+    assert!(refusal_of(&mut pool, &images()).ends_with("needs: images"));
 }
 
 #[tokio::test(start_paused = true)]
