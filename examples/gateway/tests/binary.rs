@@ -316,6 +316,31 @@ async fn the_log_tells_each_attempt_in_one_line() {
 }
 
 #[tokio::test]
+async fn the_log_says_what_the_body_of_an_error_meant() {
+    let too_long = r#"{"error": {"message": "no", "code": "context_length_exceeded"}}"#;
+    let no_money = r#"{"error": {"message": "no", "code": "insufficient_quota"}}"#;
+    let entries = [
+        entry("long", "a", &Upstream::fixed(400, &[], too_long).await.base, ""),
+        entry("poor", "b", &Upstream::fixed(429, &[], no_money).await.base, ""),
+        entry("busy", "c", &Upstream::fixed(429, &[], "no").await.base, ""),
+        entry("bad", "d", &Upstream::fixed(400, &[], "no").await.base, ""),
+    ];
+    let text = format!("model_list:\n{}router_settings: {{num_retries: 0}}", entries.concat());
+    let (mut child, url) = spawned(command().arg("--config").arg(file("meant", &text))).await;
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    for (model, told) in [
+        ("long", "400 0ms | a 400 context_window 0ms"),
+        ("poor", "429 0ms | b 429 quota_exhausted 0ms"),
+        ("busy", "429 0ms | c 429 0ms"),
+        ("bad", "400 0ms | d 400 0ms"),
+    ] {
+        send(ask(&url, model)).await;
+        let expected = format!("INFO POST /v1/chat/completions {model} {told}");
+        assert_eq!(timeless(&line(&mut errors).await), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_a_warning() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", upstream.local_addr().unwrap());
