@@ -4,8 +4,10 @@
 
 mod support;
 
-use std::{path::PathBuf, process::Stdio};
+use std::{convert::Infallible, path::PathBuf, process::Stdio};
 
+use axum::body::Body;
+use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use support::*;
 use tokio::{
@@ -174,7 +176,7 @@ async fn the_greeting_says_whether_a_key_is_needed() {
         ("keyless", "", "There is no master key: everybody who reaches this address may ask."),
         ("locked", "general_settings: {master_key: sk-1}", "Callers must hold the master key."),
     ] {
-        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere().await, ""));
+        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere(), ""));
         let mut program = command();
         let mut child =
             program.args(["--port", "0", "--config"]).arg(file(name, &text)).spawn().unwrap();
@@ -270,11 +272,10 @@ fn timeless(line: &str) -> String {
 
 #[tokio::test]
 async fn the_log_tells_each_attempt_in_one_line() {
-    let (chunks, body) = channel();
-    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
-    let streaming = Upstream::start(move |_| {
-        let body = body.lock().unwrap().take().unwrap();
-        async move { events(body) }
+    let streaming = Upstream::start(|_| async {
+        let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
+        let begun = stream::once(async move { Ok::<_, Infallible>(format!("data: {words}\n\n")) });
+        events(Body::from_stream(begun.chain(stream::pending())))
     });
     let usage = r#"{"usage": {"prompt_tokens": 12, "completion_tokens": 5}}"#;
     let json = &[("content-type", "application/json")];
@@ -282,7 +283,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
     let costs = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
-        entry("other", "b", &nowhere().await, ""),
+        entry("other", "b", &nowhere(), ""),
         entry("last", "\"c\\nd\"", &priced.base, costs),
         entry("stream", "d", &streaming.await.base, ""),
     ];
@@ -301,13 +302,10 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
-    let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
-    chunks.send(format!("data: {words}\n\n").leak()).unwrap();
     let stream = open(ask_for_a_stream(&url, "stream")).await;
     drop(stream);
     let expected = "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | about 0+3 tokens | the client left";
     assert_eq!(timeless(&line(&mut errors).await), expected);
-    drop(chunks);
 
     get(format!("{url}/nothing?key=client-secret")).await;
     assert_eq!(timeless(&line(&mut errors).await), "INFO GET /nothing 404");

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a connection over which `sent` comes, and then nothing, gets until it is closed.
 async fn silent_after(sent: &str) -> String {
-    let url = gateway(&[entry("m", "a", &nowhere().await, "")], "").await;
+    let url = gateway(&[entry("m", "a", &nowhere(), "")], "").await;
     let begun = Instant::now();
     let mut socket = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
     socket.write_all(sent.as_bytes()).await.unwrap();
