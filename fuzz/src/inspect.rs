@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use serde_json::{Map, Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_fleet::{
-    BoxError, Deployment, Error, GroupName,
+    BoxError, Demand, Deployment, Error, GroupName,
     balance::{Balance, RoundRobin},
     body::ReplayBody,
     llm::{InspectError, InspectLayer, RewriteModelLayer, RewrittenBody},
@@ -18,7 +18,8 @@ use super::support::{chunked, now, read};
 const MODEL: &str = "the \"model\" of\\a\ndeployment";
 
 /// Members that a deployment does not get.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
+    "allowed_model_region",
     "disable_fallbacks",
     "fallbacks",
     "num_retries",
@@ -26,6 +27,38 @@ const OURS: [&str; 7] = [
     "stream_timeout",
     "tags",
     "timeout",
+];
+
+/// Members that are for LiteLLM's proxy; as are all that begin with `mock_testing_`.
+const FOR_PROXY: [&str; 28] = [
+    "api_key",
+    "api_base",
+    "base_url",
+    "api_version",
+    "user_api_key",
+    "extra_headers",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "model_group_retry_policy",
+    "retry_policy",
+    "cooldown_time",
+    "routing_strategy",
+    "specific_deployment",
+    "mock_response",
+    "mock_timeout",
+    "include_fallback_errors",
+    "enable_tag_filtering",
+    "litellm_metadata",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "litellm_call_id",
+    "litellm_logging_obj",
+    "cache",
+    "caching",
+    "guardrails",
+    "max_retries",
+    "no-log",
+    "proxy_server_request",
 ];
 
 /// What a deployment got: the name of the group, and the body.
@@ -57,7 +90,10 @@ pub fn run(data: &[u8]) {
 }
 
 fn expected(mut asked: Map<String, Value>, include_usage: bool) -> Map<String, Value> {
-    asked.retain(|name, _| !OURS.contains(&&**name));
+    asked.retain(|name, _| {
+        let name = &**name;
+        !OURS.contains(&name) && !FOR_PROXY.contains(&name) && !name.starts_with("mock_testing_")
+    });
     asked["model"] = MODEL.into();
     if let Some(Value::Object(metadata)) = asked.get_mut("metadata") {
         let tags = metadata.get("tags").is_some_and(|tags| !tags.is_string());
@@ -97,7 +133,12 @@ fn send(body: &[u8], chunk: usize, include_usage: bool) -> Result<Sent, String> 
     });
     let rewrite = RewriteModelLayer::new().include_usage(include_usage);
     let member = (Deployment::new("a").model(MODEL), rewrite.layer(deployment));
-    let stack = InspectLayer::new().layer(Balance::new(RoundRobin, [member]));
+    // The deployment takes whatever is asked of it, a region too.
+    let balance = Balance::new(RoundRobin, [member]).map_request(|mut request| {
+        Demand::default().set(&mut request);
+        request
+    });
+    let stack = InspectLayer::new().layer(balance);
     let request =
         Request::post("/v1/chat/completions").body(chunked(body, chunk, false)).expect("a request");
     let refused = |error: Error| InspectError::of(&error).expect("an inspection").to_string();

@@ -18,3 +18,29 @@ impl Edit {
         Self::new(at, "")
     }
 }
+
+/// The place in a body for the name of the model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModelSlot {
+    pub(super) at: Range<usize>,
+    before: &'static str,
+    after: &'static str,
+}
+
+impl ModelSlot {
+    /// In the place of the value of `model`, which is at `at`.
+    pub(super) const fn of_value(at: Range<usize>) -> Self {
+        Self { at, before: "", after: "" }
+    }
+
+    /// In an object without that member: as its first one, at `at`, with or without `others` behind it.
+    pub(super) const fn missing(at: usize, others: bool) -> Self {
+        Self { at: at..at, before: r#""model":"#, after: if others { "," } else { "" } }
+    }
+
+    /// Puts `name`, which is JSON, there.
+    pub(super) fn put(&self, name: &str) -> Edit {
+        let with = [self.before, name, self.after].concat();
+        Edit { at: self.at.clone(), with: with.into() }
+    }
+}

@@ -88,7 +88,7 @@ impl<S> Layer<S> for InspectLayer {
 ///
 /// | member of the body | header | becomes |
 /// |---|---|---|
-/// | `model` | | the [`GroupName`] |
+/// | `model`; may be missing where a layer above has set the group | | the [`GroupName`] |
 /// | `stream` | | [`Demand::stream`] |
 /// | `max_completion_tokens`, else `max_output_tokens`, else `max_tokens` | | [`Demand::output_tokens`]; none where it is negative |
 /// | `messages`, `input`, `prompt`, `suffix`, `system`, `instructions`, `tools`, `functions` | | [`Demand::input_tokens`], by a [`TokenCounter`], and [`Demand::images`] |
@@ -96,12 +96,14 @@ impl<S> Layer<S> for InspectLayer {
 /// | `stream_options.include_usage` | | see [`RewriteModelLayer::include_usage`](super::RewriteModelLayer::include_usage) |
 /// | `tags`*, `metadata.tags`* | `x-litellm-tags` | [`Demand::tags`] |
 /// | `priority`* | `x-litellm-priority` | [`Demand::priority`] |
+/// | `allowed_model_region`* | | [`Demand::region`] |
 /// | | `x-litellm-session-id` | [`Demand::affinity`] |
 /// | `num_retries`* | `x-litellm-num-retries` | [`Overrides::retries`] |
 /// | `timeout`* | `x-litellm-timeout` | [`Overrides::timeout`], in seconds |
 /// | `stream_timeout`* | `x-litellm-stream-timeout` | [`Overrides::stream_timeout`], in seconds |
-/// | `fallbacks`* | | [`Fallbacks`]: a list of names, or of `{"model": name}` |
+/// | `fallbacks`* | | [`Fallbacks`]: a list of names or of `{"model": name}`; or of `{name: [names]}`, of which the list of the `model` counts, else that of `"*"`, else an empty one |
 /// | `disable_fallbacks`* | | [`Fallbacks`] to nothing |
+/// | `api_key`, `api_base`, `base_url`, `api_version`, `user_api_key`, `extra_headers`, `context_window_fallbacks`, `content_policy_fallbacks`, `model_group_retry_policy`, `retry_policy`, `cooldown_time`, `routing_strategy`, `specific_deployment`, `mock_response`, `mock_testing_`…, `mock_timeout`, `include_fallback_errors`, `enable_tag_filtering`, `litellm_metadata`, `litellm_session_id`, `litellm_trace_id`, `litellm_call_id`, `litellm_logging_obj`, `cache`, `caching`, `guardrails`, `max_retries`, `no-log`, `proxy_server_request` (all*) | | nothing: they are for LiteLLM's proxy and without effect here |
 ///
 /// Those marked with * are for a router: [`RewriteModel`](super::RewriteModel) takes them out of the body. The headers
 /// are taken out here. As in LiteLLM, a header goes before the member, but the member `tags` before the header; the tags
@@ -112,7 +114,7 @@ impl<S> Layer<S> for InspectLayer {
 /// # Errors
 ///
 /// [`InspectError`]. A member in the table of the wrong type is an error, and so is one that stands twice, for another
-/// reader might take the other; `null` is the same as nothing, except for `model`.
+/// reader might take the other, but for those without effect; `null` is the same as nothing.
 #[derive(Clone, Debug)]
 pub struct Inspect<S> {
     inner: S,
@@ -223,16 +225,25 @@ impl<S> Reading<S> {
     fn finish(self) -> Result<Inspection<S>, InspectError> {
         let Self { service, mut head, read, layer } = self;
         let body = read.finish();
-        let peeked = peek(&body)?;
+        let mut peeked = peek(&body)?;
+        let carried = Carried::entry(&mut head.extensions);
+        let model = match (peeked.model.take(), &carried.group) {
+            (Some(model), _) => model,
+            (None, Some(group)) => group.to_string(),
+            (None, None) => return Err(InspectError::NoModel),
+        };
         let asked = Asked::take(&mut head.headers)?;
         let endpoint = Endpoint::of_path(head.uri.path());
-        let carried = Carried::entry(&mut head.extensions);
         let counted = carried.demand.is_none().then(|| {
-            let prompt = Prompt::new(body.clone(), peeked.model.clone(), peeked.totals);
+            let prompt = Prompt::new(body.clone(), model.clone(), peeked.totals);
             layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt))
         });
         let demand = demand_of(&peeked, &asked, endpoint);
-        let fallbacks = if peeked.disable_fallbacks { Some(Vec::new()) } else { peeked.fallbacks };
+        let fallbacks = if peeked.disable_fallbacks {
+            Some(Vec::new())
+        } else {
+            peeked.fallbacks.map(|named| named.of(&model))
+        };
         if let Some(groups) = fallbacks {
             carried.fallbacks.get_or_insert_with(|| Fallbacks::new(groups));
         }
@@ -245,12 +256,12 @@ impl<S> Reading<S> {
         if overrides != Overrides::default() {
             carried.overrides.get_or_insert_with(|| Arc::new(overrides));
         }
-        carried.group.get_or_insert_with(|| GroupName::new(peeked.model));
+        carried.group.get_or_insert_with(|| GroupName::new(model));
         carried.inspected = Some(Arc::new(Inspected {
             endpoint,
             stream: peeked.stream,
             usage_wanted: peeked.usage_wanted,
-            model_at: peeked.model_at,
+            model_slot: peeked.model_slot,
             user: peeked.user.map(Into::into),
             cuts: peeked.cuts,
             want_usage: peeked.want_usage,
@@ -285,6 +296,7 @@ fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Dema
         endpoint: endpoint.map(|endpoint| endpoint.path().into()),
         images: peeked.totals.images() > 0,
         tags,
+        region: peeked.region.as_deref().map(Into::into),
         affinity: asked.session.clone(),
         priority: asked.priority.or(peeked.priority),
         ..Demand::default()

@@ -1,8 +1,6 @@
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::{Edit, Endpoint};
+use super::{Edit, Endpoint, ModelSlot};
 use crate::trail::Carried;
 
 /// What the body of a request asks for, as [`Inspect`](super::Inspect) has read it: for the layers below that one.
@@ -14,8 +12,7 @@ pub struct Inspected {
     pub(crate) stream: bool,
     /// Whether the caller wants the usage at the end of a stream (`stream_options.include_usage`).
     pub(crate) usage_wanted: bool,
-    /// Where the JSON string of the model's name stands, quotes included.
-    pub(crate) model_at: Range<usize>,
+    pub(crate) model_slot: ModelSlot,
     /// Whom the request is made for.
     pub(crate) user: Option<Arc<str>>,
     /// What no deployment is to see, in the order of the body; none overlaps the model's name.
@@ -61,14 +58,14 @@ impl Inspected {
 
     /// What to change of the body for a deployment, in the order of the body: `model` is its name for the model, as
     /// JSON.
-    pub(super) fn edits(&self, model: Option<Bytes>, include_usage: bool) -> Vec<Edit> {
-        let model = model.map(|with| Edit { at: self.model_at.clone(), with });
+    pub(super) fn edits(&self, model: Option<&str>, include_usage: bool) -> Vec<Edit> {
+        let model = model.map(|name| self.model_slot.put(name));
         let usage = (include_usage && self.usage_is_added()).then(|| self.want_usage.clone());
         let mut edits = self.cuts.clone();
         edits.extend(model);
         edits.extend(usage);
-        // What is put in where a cut begins goes before it.
-        edits.sort_unstable_by_key(|edit| (edit.at.start, edit.at.end));
+        // What is put in where a cut begins goes before it; the model first.
+        edits.sort_by_key(|edit| (edit.at.start, edit.at.end));
         edits
     }
 }

@@ -58,7 +58,7 @@ mod tokens;
 mod verify;
 
 pub use self::attempt::AttemptLayer;
-use self::edit::Edit;
+use self::edit::{Edit, ModelSlot};
 pub use self::endpoint::Endpoint;
 pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
 pub use self::inspected::Inspected;

@@ -6,13 +6,15 @@ use serde::de::DeserializeOwned;
 
 use self::{
     cuts::Cuts,
-    members::{Member, Seen},
+    fallbacks::NamedFallbacks,
+    members::{Member, Seen, is_for_proxy},
     scan::{Invalid, Literal, Scanner},
 };
-use super::{Edit, InspectError, tokens::Totals};
-use crate::{Overrides, trail::GroupName};
+use super::{Edit, InspectError, ModelSlot, tokens::Totals};
+use crate::Overrides;
 
 mod cuts;
+mod fallbacks;
 mod members;
 mod scan;
 #[cfg(test)]
@@ -24,9 +26,8 @@ pub(super) use self::text::for_each_text;
 /// What a body says that the layers of a fleet need.
 #[derive(Debug, Default)]
 pub(super) struct Peeked {
-    pub(super) model: String,
-    /// Where the JSON string of the model's name stands, quotes included.
-    pub(super) model_at: Range<usize>,
+    pub(super) model: Option<String>,
+    pub(super) model_slot: ModelSlot,
     pub(super) stream: bool,
     pub(super) usage_wanted: bool,
     /// What makes the body ask for the usage of its stream.
@@ -36,11 +37,12 @@ pub(super) struct Peeked {
     pub(super) output_tokens: Option<u64>,
     pub(super) user: Option<String>,
     pub(super) priority: Option<i32>,
+    pub(super) region: Option<String>,
     /// Of the body itself.
     pub(super) tags: Option<Vec<Arc<str>>>,
     /// Of its `metadata`.
     pub(super) metadata_tags: Vec<Arc<str>>,
-    pub(super) fallbacks: Option<Vec<GroupName>>,
+    pub(super) fallbacks: Option<NamedFallbacks>,
     pub(super) disable_fallbacks: bool,
     pub(super) overrides: Overrides,
     pub(super) totals: Totals,
@@ -88,10 +90,13 @@ impl Problem {
 }
 
 fn read(text: &str) -> Result<Peeked, Problem> {
-    let mut reader = Reader { text, peeked: Peeked::default(), output: [None; 3] };
+    let mut reader = Reader { text, peeked: Peeked::default(), model_at: None, output: [None; 3] };
     let mut seen = Seen::default();
     let mut cuts = Cuts::default();
     let mut scanner = Scanner::new(text);
+    let mut others = false;
+    scanner.peek();
+    let inside = scanner.at() + 1;
     scanner.members(|scanner, name, start| {
         // What is cut out of the member, should the rest of it stay.
         let mut inner = Vec::new();
@@ -100,20 +105,25 @@ fn read(text: &str) -> Result<Peeked, Problem> {
             reader.member(scanner, member, &mut inner)?
         } else {
             scanner.value(&mut ())?;
-            true
+            !is_for_proxy(name)
         };
+        others |= keep;
         cuts.member(start..scanner.at(), keep);
         cuts.inside(inner);
         Ok::<_, Problem>(())
     })?;
     scanner.end()?;
-    let Reader { mut peeked, output, .. } = reader;
-    if peeked.model_at.is_empty() {
-        return Err(Problem::NoModel);
-    }
+    let Reader { mut peeked, model_at, output, .. } = reader;
+    let want_usage = if let Some(at) = model_at {
+        peeked.model_slot = ModelSlot::of_value(at.clone());
+        Edit::new(at.end..at.end, r#","stream_options":{"include_usage":true}"#)
+    } else {
+        peeked.model_slot = ModelSlot::missing(inside, others);
+        // Only of a stream it is wanted, so `stream` is behind it.
+        Edit::new(inside..inside, r#""stream_options":{"include_usage":true},"#)
+    };
     if peeked.want_usage.with.is_empty() {
-        let end = peeked.model_at.end;
-        peeked.want_usage = Edit::new(end..end, r#","stream_options":{"include_usage":true}"#);
+        peeked.want_usage = want_usage;
     }
     peeked.output_tokens = output.into_iter().flatten().next();
     peeked.cuts = cuts.finish();
@@ -123,6 +133,8 @@ fn read(text: &str) -> Result<Peeked, Problem> {
 struct Reader<'a> {
     text: &'a str,
     peeked: Peeked,
+    /// Where the value of `model` stands, quotes included.
+    model_at: Option<Range<usize>>,
     /// The limits of the output that the body names, the newest name first.
     output: [Option<u64>; 3],
 }
@@ -151,7 +163,7 @@ impl<'a> Reader<'a> {
             Member::Tags => {
                 self.peeked.tags = self.typed(scanner, name, STRINGS)?.map(shared);
             }
-            Member::Fallbacks => self.fallbacks(scanner)?,
+            Member::Fallbacks => self.peeked.fallbacks = self.fallbacks(scanner)?,
             Member::DisableFallbacks => {
                 self.peeked.disable_fallbacks = self.flag(scanner, name)?;
             }
@@ -163,6 +175,9 @@ impl<'a> Reader<'a> {
                 self.peeked.overrides.stream_timeout = self.duration(scanner, name)?;
             }
             Member::Priority => self.peeked.priority = self.typed(scanner, name, WHOLE)?,
+            Member::AllowedModelRegion => {
+                self.peeked.region = self.typed(scanner, name, STRING)?;
+            }
             member if member.is_prompt() => {
                 scanner.value(&mut self.peeked.totals)?;
             }
@@ -207,7 +222,7 @@ impl<'a> Reader<'a> {
     fn model(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
         let (raw, at) = self.raw(scanner)?;
         self.peeked.model = serde_json::from_str(raw).map_err(|_| Problem::NoModel)?;
-        self.peeked.model_at = at;
+        self.model_at = Some(at);
         Ok(())
     }
 
@@ -294,60 +309,19 @@ impl<'a> Reader<'a> {
         *cut = cuts.finish();
         Ok(others || tags.is_none())
     }
-
-    fn fallbacks(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Problem> {
-        const EXPECTED: &str = "expected a list of model names";
-        match scanner.peek() {
-            Some(b'[') => {}
-            Some(b'n') => return scanner.value(&mut ()).map(drop).map_err(Problem::from),
-            _ => return wrong_type(scanner, Member::Fallbacks, EXPECTED),
-        }
-        let mut groups = Vec::new();
-        scanner.elements(|scanner| {
-            let index = groups.len();
-            let place = || format!("fallbacks[{index}]");
-            let mut model = None;
-            match scanner.peek() {
-                Some(b'"') => model = self.typed::<String>(scanner, &place(), NAME)?,
-                Some(b'{') => scanner.members(|scanner, name, _| {
-                    if !is(name, "model") {
-                        return Err(Problem::member(
-                            place(),
-                            "only `model` can be given: other members stay as they are in the request",
-                        ));
-                    }
-                    let before = model.take();
-                    model = self.typed::<String>(scanner, &place(), NAME)?;
-                    if before.is_some() {
-                        return Err(Problem::member(place(), "`model` stands twice"));
-                    }
-                    Ok(())
-                })?,
-                _ => {
-                    scanner.value(&mut ())?;
-                }
-            }
-            let model = model.ok_or_else(|| Problem::member(place(), NAME))?;
-            groups.push(GroupName::new(model));
-            Ok::<_, Problem>(())
-        })?;
-        self.peeked.fallbacks = Some(groups);
-        Ok(())
-    }
 }
 
 /// Refuses a value, unless it is not even JSON.
-fn wrong_type(
+fn wrong_type<T>(
     scanner: &mut Scanner<'_>,
     member: Member,
     expected: &'static str,
-) -> Result<(), Problem> {
+) -> Result<T, Problem> {
     scanner.value(&mut ())?;
     Err(Problem::member(member.name(), expected))
 }
 
 const BOOLEAN: &str = "expected true or false";
-const NAME: &str = "expected the name of a model";
 const OBJECT: &str = "expected an object";
 pub(super) const SECONDS: &str = "expected a positive number of seconds";
 const STRING: &str = "expected a string";

@@ -51,9 +51,9 @@ impl<S> Layer<S> for RewriteModelLayer {
 
 /// Prepares the body of a request for its deployment, see the [module](super).
 ///
-/// It calls the model by the name the deployment knows it under; a wildcard in that name stands for what the group's
-/// [wildcards](crate::Captured) stood for. A deployment without a [model](crate::Deployment::model) gets the name that
-/// the caller gave. What a body says to a router and not to a deployment is taken out, see
+/// It calls the model by the name the deployment knows it under, also where the body names none; a wildcard in that name
+/// stands for what the group's [wildcards](crate::Captured) stood for. A deployment without a
+/// [model](crate::Deployment::model) gets the name that the caller gave. What a body says to a router and not to a deployment is taken out, see
 /// [`Inspect`](super::Inspect). All else goes on byte for byte, as slices of the memory it is in. Its `Accept-Encoding` is
 /// dropped, as the layers above could not read an answer that is compressed. A request that was not inspected is not
 /// changed.
@@ -82,7 +82,7 @@ where
             let inspected = carried.inspected.as_ref()?;
             let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
             let own = deployment.and_then(Deployment::get_stream_usage);
-            Some(inspected.edits(name.map(Bytes::from), own.unwrap_or(self.include_usage)))
+            Some(inspected.edits(name.as_deref(), own.unwrap_or(self.include_usage)))
         });
         if edits.is_some() {
             // The layers above could not read an answer that is compressed.

@@ -21,7 +21,7 @@ pub enum InspectError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The body names no model.
+    /// The body names no model, and no layer above a group.
     NoModel,
     /// The body is longer than is read.
     TooLarge {

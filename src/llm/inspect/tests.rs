@@ -117,6 +117,28 @@ async fn a_group_and_a_demand_that_are_there_already_stay() {
 }
 
 #[tokio::test]
+async fn a_body_may_name_no_model_where_the_group_is_set_above() {
+    let counter = |prompt: &Prompt| {
+        assert_eq!(prompt.model(), "chosen");
+        1
+    };
+    for body in ["{}", r#"{"model": null}"#] {
+        let layer = InspectLayer::new().counter(counter);
+        let refused = refusal(inspect(layer.clone(), post(Full::new(Bytes::from(body)))).await);
+        assert_eq!(refused, "`model` is missing: it must be a string");
+
+        let mut request = post(Full::new(Bytes::from(body)));
+        GroupName::new("chosen").set(&mut request);
+        let passed = inspect(layer, request).await.unwrap();
+        assert_eq!(passed, (Some("chosen".into()), Some(false), Bytes::from(body)));
+    }
+    let mut request = post(Full::new(Bytes::from(r#"{"model": 4}"#)));
+    GroupName::new("chosen").set(&mut request);
+    let refused = refusal(inspect(InspectLayer::new(), request).await);
+    assert_eq!(refused, "`model` is missing: it must be a string");
+}
+
+#[tokio::test]
 async fn other_methods_than_post_pass_as_they_are() {
     let request = Request::get("/models").body(Full::new(Bytes::from("no JSON"))).unwrap();
     let passed = inspect(InspectLayer::new().limit(1), request).await.unwrap();
@@ -166,7 +188,7 @@ async fn what_the_body_asks_for_goes_with_the_request() {
     let body = r#"{"model": "chat", "messages": [{"role": "user", "content": [
         {"type": "text", "text": "12345678"}, {"type": "image_url", "image_url": {"url": "https://x.example/"}}
     ]}], "max_tokens": 9, "priority": 2, "num_retries": 0, "timeout": 1.5, "fallbacks": ["a", {"model": "b"}],
-    "tags": ["x"], "metadata": {"tags": ["y", "x"]}, "user": "u"}"#;
+    "tags": ["x"], "metadata": {"tags": ["y", "x"]}, "user": "u", "allowed_model_region": "eu"}"#;
     let request =
         below(InspectLayer::new(), asking("/v1/chat/completions", body, &[])).await.unwrap();
     let demand = Demand::of(&request).unwrap();
@@ -178,6 +200,7 @@ async fn what_the_body_asks_for_goes_with_the_request() {
             endpoint: Some("/chat/completions".into()),
             images: true,
             tags: vec!["x".into(), "y".into()],
+            region: Some("eu".into()),
             priority: Some(2),
             ..Demand::default()
         }
@@ -197,6 +220,28 @@ async fn fallbacks_can_be_switched_off() {
     let request = below(InspectLayer::new(), asking("/", CHAT, &[])).await.unwrap();
     assert_eq!(groups(&request), None);
     assert_eq!(Overrides::of(&request), None);
+}
+
+#[tokio::test]
+async fn fallbacks_by_model_count_wherever_the_model_stands() {
+    let by_model = async |body: &'static str, group: Option<&str>| {
+        let mut request = asking("/", body, &[]);
+        if let Some(group) = group {
+            GroupName::new(group).set(&mut request);
+        }
+        groups(&below(InspectLayer::new(), request).await.unwrap()).unwrap()
+    };
+    let before = r#"{"model": "chat", "fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}]}"#;
+    let after = r#"{"fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}], "model": "chat"}"#;
+    let none = r#"{"fallbacks": [{"chat": ["a", "b"]}, {"*": ["w"]}]}"#;
+    assert_eq!(by_model(before, None).await, ["a", "b"]);
+    assert_eq!(by_model(after, None).await, ["a", "b"]);
+    // What the caller names a model is what it means in its lists.
+    assert_eq!(by_model(after, Some("chosen")).await, ["a", "b"]);
+    assert_eq!(by_model(none, Some("chat")).await, ["a", "b"]);
+    assert_eq!(by_model(none, Some("chosen")).await, ["w"]);
+    let others = r#"{"model": "chat", "fallbacks": [{"other": ["a"]}]}"#;
+    assert_eq!(by_model(others, None).await, [""; 0]);
 }
 
 #[tokio::test]

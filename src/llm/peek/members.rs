@@ -41,6 +41,7 @@ members! {
     Timeout "timeout",
     StreamTimeout "stream_timeout",
     Priority "priority",
+    AllowedModelRegion "allowed_model_region",
     Messages "messages",
     Input "input",
     Prompt "prompt",
@@ -86,8 +87,46 @@ impl Member {
                 | Self::Timeout
                 | Self::StreamTimeout
                 | Self::Priority
+                | Self::AllowedModelRegion
         )
     }
+}
+
+/// Whether a member of this name, which is not read, is meant for LiteLLM's proxy, such as a caller's own key: no
+/// deployment is to see it.
+pub(super) fn is_for_proxy(name: Literal<'_>) -> bool {
+    let Some(name) = name.text() else { return false };
+    matches!(
+        &*name,
+        "api_key"
+            | "api_base"
+            | "base_url"
+            | "api_version"
+            | "user_api_key"
+            | "extra_headers"
+            | "context_window_fallbacks"
+            | "content_policy_fallbacks"
+            | "model_group_retry_policy"
+            | "retry_policy"
+            | "cooldown_time"
+            | "routing_strategy"
+            | "specific_deployment"
+            | "mock_response"
+            | "mock_timeout"
+            | "include_fallback_errors"
+            | "enable_tag_filtering"
+            | "litellm_metadata"
+            | "litellm_session_id"
+            | "litellm_trace_id"
+            | "litellm_call_id"
+            | "litellm_logging_obj"
+            | "cache"
+            | "caching"
+            | "guardrails"
+            | "max_retries"
+            | "no-log"
+            | "proxy_server_request"
+    ) || name.starts_with("mock_testing_")
 }
 
 /// The members met so far: of two with one name another reader may take the other.

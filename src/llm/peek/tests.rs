@@ -34,8 +34,8 @@ fn the_place_of_the_model_is_found_wherever_it_stands() {
     let body =
         br#" { "messages": [{"model": "no", "x": [1, "}"]}], "model" : "gpt-4o","stream":true} "#;
     let peeked = peek(body).unwrap();
-    assert_eq!(peeked.model, "gpt-4o");
-    assert_eq!(&body[peeked.model_at], br#""gpt-4o""#);
+    assert_eq!(peeked.model.as_deref(), Some("gpt-4o"));
+    assert_eq!(&body[peeked.model_slot.at], br#""gpt-4o""#);
     assert!(peeked.stream);
 }
 
@@ -43,14 +43,15 @@ fn the_place_of_the_model_is_found_wherever_it_stands() {
 fn escapes_in_names_and_values_are_read() {
     let body = r#"{"mod\u0065l":"a\"\u00e9\/b"}"#.as_bytes();
     let peeked = peek(body).unwrap();
-    assert_eq!(peeked.model, "a\"é/b");
-    assert_eq!(&body[peeked.model_at], r#""a\"\u00e9\/b""#.as_bytes());
+    assert_eq!(peeked.model.as_deref(), Some("a\"é/b"));
+    assert_eq!(&body[peeked.model_slot.at], r#""a\"\u00e9\/b""#.as_bytes());
 }
 
 #[test]
 fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
-    assert_eq!(refused("{}"), "`model` is missing: it must be a string");
-    assert_eq!(refused(r#"{"model": null}"#), "`model` is missing: it must be a string");
+    for body in ["{}", r#"{"model": null}"#] {
+        assert_eq!(peek(body.as_bytes()).unwrap().model, None);
+    }
     assert_eq!(refused(r#"{"model": 4}"#), "`model` is missing: it must be a string");
     let invalid = "the request body is not valid JSON: expected ";
     for (body, expected) in [
@@ -72,7 +73,7 @@ fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
 fn what_is_asked_of_a_router_is_read() {
     let peeked = with(
         r#""num_retries": 3, "timeout": 2.5, "stream_timeout": 10, "priority": -1, "tags": ["a"],
-           "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
+           "allowed_model_region": "eu", "metadata": {"tags": ["b"], "x": 1}, "fallbacks": ["x", {"model": "y"}], "user": "u""#,
     );
     let expected = Overrides {
         retries: Some(3),
@@ -81,9 +82,10 @@ fn what_is_asked_of_a_router_is_read() {
     };
     assert_eq!(peeked.overrides, expected);
     assert_eq!(peeked.priority, Some(-1));
+    assert_eq!(peeked.region.as_deref(), Some("eu"));
     assert_eq!(peeked.tags, Some(vec!["a".into()]));
     assert_eq!(peeked.metadata_tags, ["b".into()]);
-    assert_eq!(peeked.fallbacks, Some(vec!["x".into(), "y".into()]));
+    assert_eq!(peeked.fallbacks, Some(NamedFallbacks::Own(vec!["x".into(), "y".into()])));
     assert_eq!(peeked.user.as_deref(), Some("u"));
     assert!(with(r#""disable_fallbacks": true"#).disable_fallbacks);
     assert_eq!(with(r#""metadata": {"user_id": "u"}"#).user.as_deref(), Some("u"));
@@ -93,10 +95,12 @@ fn what_is_asked_of_a_router_is_read() {
 fn a_null_is_the_same_as_nothing() {
     let peeked = with(
         r#""num_retries": null, "timeout": null, "tags": null, "metadata": null, "fallbacks": null,
-           "disable_fallbacks": null, "stream": null, "stream_options": null, "max_tokens": null, "user": null"#,
+           "disable_fallbacks": null, "stream": null, "stream_options": null, "max_tokens": null, "user": null,
+           "allowed_model_region": null"#,
     );
     assert_eq!(peeked.overrides, Overrides::default());
-    assert_eq!((peeked.tags, peeked.fallbacks, peeked.user), (None, None, None));
+    assert_eq!((peeked.tags, peeked.fallbacks), (None, None));
+    assert_eq!((peeked.user, peeked.region), (None, None));
     assert!(!peeked.stream && !peeked.usage_wanted);
 }
 
@@ -127,18 +131,64 @@ fn a_wrong_type_is_refused_by_the_members_name() {
         ),
         (r#""tags": "a""#, "tags: expected a list of strings"),
         (r#""metadata": {"tags": [1]}"#, "metadata.tags: expected a list of strings"),
+        (r#""allowed_model_region": ["eu"]"#, "allowed_model_region: expected a string"),
         (r#""user": 7"#, "user: expected a string"),
-        (r#""fallbacks": "x""#, "fallbacks: expected a list of model names"),
-        (r#""fallbacks": ["x", 4]"#, "fallbacks[1]: expected the name of a model"),
-        (r#""fallbacks": [{}]"#, "fallbacks[0]: expected the name of a model"),
-        (
-            r#""fallbacks": [{"model": "x", "messages": []}]"#,
-            "fallbacks[0]: only `model` can be given: other members stay as they are in the request",
-        ),
         (r#""disable_fallbacks": "no""#, "disable_fallbacks: expected true or false"),
     ] {
         assert_eq!(refused_with(members), expected);
     }
+}
+
+#[test]
+fn fallbacks_by_model_are_those_of_the_model_or_else_of_the_wildcard() {
+    let named = |fallbacks: &str, model: &str| {
+        let fallbacks = with(&format!(r#""fallbacks": {fallbacks}"#)).fallbacks.unwrap();
+        fallbacks.of(model).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let both = r#"[{"*": ["w"]}, {"g": ["x", "y"], "h": []}]"#;
+    assert_eq!(named(both, "g"), ["x", "y"]);
+    assert_eq!(named(both, "h"), [""; 0]);
+    assert_eq!(named(both, "other"), ["w"]);
+    assert_eq!(named(r#"[{"\u0067": ["x"]}]"#, "g"), ["x"]);
+    assert_eq!(named(r#"[{"g": ["x"]}]"#, "other"), [""; 0]);
+    // A model may have that name.
+    assert_eq!(named(r#"[{"model": ["x"]}]"#, "model"), ["x"]);
+    assert_eq!(named(r#"[{"model": "x"}, "y"]"#, "any"), ["x", "y"]);
+}
+
+#[test]
+fn fallbacks_of_no_form_or_of_both_are_refused_with_the_forms_there_are() {
+    for (fallbacks, place) in [
+        (r#""x""#, "fallbacks"),
+        (r#"{"g": ["x"]}"#, "fallbacks"),
+        (r#"["x", 4]"#, "fallbacks[1]"),
+        ("[null]", "fallbacks[0]"),
+        ("[[]]", "fallbacks[0]"),
+        ("[{}]", "fallbacks[0]"),
+        (r#"[{"g": "x"}]"#, "fallbacks[0]"),
+        (r#"[{"g": [1]}]"#, "fallbacks[0]"),
+        (r#"[{"g": [{"model": "x"}]}]"#, "fallbacks[0]"),
+        (r#"["x", {"g": ["y"]}]"#, "fallbacks[1]"),
+        (r#"[{"g": ["y"]}, {"h": []}, "x"]"#, "fallbacks[2]"),
+        (r#"[{"g": ["y"]}, {"model": "x"}]"#, "fallbacks[1]"),
+        (r#"[{"model": "x", "messages": []}]"#, "fallbacks[0]"),
+        (r#"[{"messages": [], "model": "x"}]"#, "fallbacks[0]"),
+        (r#"[{"model": "x", "timeout": 1}]"#, "fallbacks[0]"),
+        (r#"[{"model": "a", "model": "b"}]"#, "fallbacks[0]"),
+    ] {
+        assert_eq!(
+            refused_with(&format!(r#""fallbacks": {fallbacks}"#)),
+            format!(
+                "{place}: expected a list of model names, each a string or {{\"model\": name}} without other members, \
+                 or a list of {{name of the failing model: [names]}}, not a mix of the two"
+            ),
+            "{fallbacks}"
+        );
+    }
+    assert_eq!(
+        refused_with(r#""fallbacks": [{"g": [1 2]}]"#),
+        "the request body is not valid JSON: expected `,` or `]` at line 1 column 39"
+    );
 }
 
 #[test]
@@ -158,10 +208,13 @@ fn a_member_that_stands_twice_is_refused() {
     );
     let twice = r#""stream_options": {"include_usage": true, "include_usage": false}"#;
     assert_eq!(refused_with(twice), "stream_options.include_usage: stands twice");
-    assert_eq!(
-        refused_with(r#""fallbacks": [{"model": "a", "model": "b"}]"#),
-        "fallbacks[0]: `model` stands twice"
-    );
+    for (fallbacks, place) in [
+        (r#"[{"g": [], "\u0067": []}]"#, "fallbacks[0].g"),
+        (r#"[{"g": ["a"]}, {"h": []}, {"g": ["a"]}]"#, "fallbacks[2].g"),
+    ] {
+        let refused = refused_with(&format!(r#""fallbacks": {fallbacks}"#));
+        assert_eq!(refused, format!("{place}: stands twice"));
+    }
     // What is not read is not ours to judge.
     with(r#""other": 1, "other": 2"#);
 }

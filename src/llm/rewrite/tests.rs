@@ -14,14 +14,15 @@ use crate::{
     body::ReplayBody,
     deployment::Admission,
     llm::InspectLayer,
-    trail::{Attempt, Captured},
+    trail::{Attempt, Captured, GroupName},
 };
 
-/// The request as an inspection hands it on.
+/// The request as an inspection hands it on; its group was set above.
 async fn inspected(path: &str, body: impl Into<Bytes>) -> Request<ReplayBody> {
     let below = service_fn(async |request: Request<ReplayBody>| Ok::<_, BoxError>(request));
     let request = Request::post(path).header(CONTENT_LENGTH, 1);
-    let request = request.body(Full::new(body.into())).unwrap();
+    let mut request = request.body(Full::new(body.into())).unwrap();
+    GroupName::new("chat").set(&mut request);
     InspectLayer::new().layer(below).oneshot(request).await.unwrap()
 }
 
@@ -86,6 +87,27 @@ async fn the_model_is_called_by_the_deployments_name() {
 }
 
 #[tokio::test]
+async fn where_the_body_names_no_model_the_deployments_name_is_put_in() {
+    let with = RewriteModelLayer::new().include_usage(true);
+    for (body, named, unnamed) in [
+        ("{}", r#"{"model":"gpt"}"#, "{}"),
+        (" { }", r#" {"model":"gpt" }"#, " { }"),
+        (r#"{"tags":[]}"#, r#"{"model":"gpt"}"#, "{}"),
+        (r#"{"metadata":{"tags":[]}, "n":1}"#, r#"{"model":"gpt","n":1}"#, r#"{"n":1}"#),
+        (r#"{"n":1,"tags":[]}"#, r#"{"model":"gpt","n":1}"#, r#"{"n":1}"#),
+        (r#"{"model": null, "n":1}"#, r#"{"model": "gpt", "n":1}"#, r#"{"model": null, "n":1}"#),
+        (
+            r#"{"tags":[],"stream":true}"#,
+            r#"{"model":"gpt","stream_options":{"include_usage":true},"stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"stream":true}"#,
+        ),
+    ] {
+        assert_eq!(sent_text(with, CHAT, Some("gpt"), body).await, named);
+        assert_eq!(sent_text(with, CHAT, None, body).await, unnamed);
+    }
+}
+
+#[tokio::test]
 async fn a_wildcard_stands_for_what_the_groups_did() {
     let mut request = inspected(CHAT, r#"{"model": "eu/mini"}"#).await;
     attempt(&mut request, "gpt-*");
@@ -101,6 +123,19 @@ async fn what_is_for_a_router_is_taken_out_even_where_no_deployment_was_picked()
         r#"{"timeout": 3, "model": "chat", "metadata": {"tags": ["a"], "x": 1}, "fallbacks": []}"#;
     let left = r#"{"model": "chat", "metadata": {"x": 1}}"#;
     assert_eq!(sent_text(RewriteModelLayer::new(), CHAT, None, body).await, left);
+}
+
+#[tokio::test]
+async fn what_only_litellms_proxy_knows_reaches_no_deployment() {
+    let plain = RewriteModelLayer::new();
+    for name in FOR_PROXY {
+        // Of whatever type, and as often as it stands.
+        let body = format!(r#"{{"{name}": {{"x": 1}}, "model": "chat", "{name}": "sk-caller"}}"#);
+        assert_eq!(sent_text(plain, CHAT, None, &body).await, r#"{"model": "chat"}"#, "{name}");
+    }
+    let others =
+        r#"{"model": "chat", "api_keys": 1, "mock_testing": 1, "extra_body": {"api_key": 1}}"#;
+    assert_eq!(sent_text(plain, CHAT, None, others).await, others);
 }
 
 #[tokio::test]
@@ -162,6 +197,40 @@ async fn ten_megabytes_go_out_as_slices_of_the_memory_they_came_in() {
     assert!(copied.iter().map(|chunk| chunk.len()).sum::<usize>() < 100);
 }
 
+/// What LiteLLM's proxy alone knows.
+const FOR_PROXY: [&str; 30] = [
+    "api_key",
+    "api_base",
+    "base_url",
+    "api_version",
+    "user_api_key",
+    "extra_headers",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "model_group_retry_policy",
+    "retry_policy",
+    "cooldown_time",
+    "routing_strategy",
+    "specific_deployment",
+    "mock_response",
+    "mock_timeout",
+    "include_fallback_errors",
+    "enable_tag_filtering",
+    "litellm_metadata",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "litellm_call_id",
+    "litellm_logging_obj",
+    "cache",
+    "caching",
+    "guardrails",
+    "max_retries",
+    "no-log",
+    "proxy_server_request",
+    "mock_testing_",
+    "mock_testing_fallbacks",
+];
+
 /// A body as it comes, and what is to reach a deployment that knows the model as `gpt`.
 fn bodies() -> impl Strategy<Value = (String, Value)> {
     let text = || any::<String>().prop_map(Value::from);
@@ -173,7 +242,10 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
         (-9..9).prop_map(|n| ("priority", Value::from(n))),
         texts().prop_map(|tags| ("tags", tags)),
         texts().prop_map(|names| ("fallbacks", names)),
+        texts().prop_map(|names| ("fallbacks", serde_json::json!([{"chat": names}, {"*": []}]))),
+        text().prop_map(|region| ("allowed_model_region", region)),
         any::<bool>().prop_map(|off| ("disable_fallbacks", Value::from(off))),
+        (prop::sample::select(&FOR_PROXY[..]), text()),
     ];
     let metadata =
         (prop::option::of(texts()), prop::option::of(text())).prop_map(|(tags, other)| {
@@ -198,8 +270,14 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
     ];
     let members = prop::collection::vec(prop_oneof![4 => ours, 2 => metadata, 4 => theirs], 0..10);
     let spaces = prop::collection::vec("[ \\n\\t]{0,2}", 4);
-    (members, any::<prop::sample::Index>(), spaces, any::<bool>()).prop_map(
-        |(mut members, model_at, spaces, escape)| {
+    let models = prop_oneof![
+        2 => Just(Some(Value::from("chat"))),
+        1 => Just(Some(Value::Null)),
+        1 => Just(None),
+    ];
+    let model = (models, any::<prop::sample::Index>());
+    (members, model, spaces, any::<bool>()).prop_map(
+        |(mut members, (model, model_at), spaces, escape)| {
             let mut seen = Vec::new();
             members.retain(|(name, _)| {
                 !seen.contains(name) && {
@@ -207,7 +285,9 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
                     true
                 }
             });
-            members.insert(model_at.index(members.len() + 1), ("model", Value::from("chat")));
+            if let Some(model) = model {
+                members.insert(model_at.index(members.len() + 1), ("model", model));
+            }
             let written = |name: &str| match name.chars().next() {
                 Some(first) if escape => format!("\"\\u{:04x}{}\"", u32::from(first), &name[1..]),
                 _ => format!("\"{name}\""),
@@ -234,12 +314,14 @@ fn expected(mut body: Map<String, Value>) -> Value {
         "timeout",
         "stream_timeout",
         "priority",
+        "allowed_model_region",
         "tags",
         "fallbacks",
         "disable_fallbacks",
     ] {
         body.remove(ours);
     }
+    body.retain(|name, _| !FOR_PROXY.contains(&&**name));
     if let Some(Value::Object(metadata)) = body.get_mut("metadata")
         && metadata.remove("tags").is_some()
         && metadata.is_empty()

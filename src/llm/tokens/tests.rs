@@ -7,7 +7,7 @@ use crate::llm::peek::peek;
 fn prompt(body: &Value) -> Prompt {
     let body = Bytes::from(body.to_string());
     let peeked = peek(&body).unwrap();
-    Prompt::new(body, peeked.model, peeked.totals)
+    Prompt::new(body, peeked.model.unwrap(), peeked.totals)
 }
 
 fn now(count: &Count) -> u64 {
