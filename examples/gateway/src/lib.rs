@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod client;
 mod coalesce;
+mod connection;
 mod errors;
 mod forward;
 mod gateway;

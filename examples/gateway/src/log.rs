@@ -3,6 +3,7 @@
 //! ```text
 //! POST /v1/chat/completions chat 200 44ms | flaky 500 3ms -> quick 200 41ms | 12+5 tokens $0.000045
 //! POST /v1/chat/completions capped 200 62ms | limited 429 1ms -> quick 200 60ms | fallback to chat | 12+5 tokens
+//! POST /v1/chat/completions brief 200 44ms | small 400 context_window 2ms -> quick 200 41ms | fallback to chat | 30+5 tokens
 //! POST /v1/chat/completions chat 200 310ms | quick 200 41ms | the client left
 //! ```
 //!
@@ -10,11 +11,11 @@
 
 use std::{borrow::Cow, error::Error, fmt, io::IsTerminal as _, sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use tower_fleet::{
     Trail,
     body::{End, OnEnd},
-    outcome::Outcome,
+    outcome::{Classify as _, FailureKind, HttpClassify, Outcome},
     trail::Step,
 };
 use tracing_subscriber::{
@@ -180,7 +181,12 @@ impl fmt::Display for Tried<'_> {
         };
         match step.outcome() {
             Some(Outcome::Failure(failure)) => match failure.status() {
-                Some(status) => write!(f, " {}", status.as_u16())?,
+                Some(status) => {
+                    write!(f, " {}", status.as_u16())?;
+                    if kind_of(status) != Some(failure.kind()) {
+                        write!(f, " {}", failure.kind())?;
+                    }
+                }
                 None => write!(f, " {}", failure.kind())?,
             },
             // What succeeds is what answers.
@@ -188,6 +194,14 @@ impl fmt::Display for Tried<'_> {
         }
         write!(f, " {}", Took(took))
     }
+}
+
+/// The kind of failure that a status says by itself; the body of an answer may say more.
+fn kind_of(status: StatusCode) -> Option<FailureKind> {
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    let outcome = HttpClassify::inference().head(&response.into_parts().0)?;
+    outcome.failure().map(|failure| failure.kind())
 }
 
 /// A time as short as it can be read.

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, pending},
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,23 +15,29 @@ use axum::{Router, serve::Listener};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::sleep,
+    sync::watch,
+    time::{sleep, timeout},
 };
 use tower::Service as _;
 
-use crate::{Gateway, routes};
+use crate::{
+    Gateway,
+    connection::{Requests, Socket},
+    routes,
+};
 
 /// How long the head of a request may be awaited. That includes the time in which a connection has nothing to do, so it
 /// is more than the 90 s for which common clients keep such a connection: they, not the server, are to close it, as what
 /// is sent on a connection that is being closed is lost.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a client may take to hear that the server stops. One that listens is told, and loses no request that was on
+/// its way; but some listen only while they wait for an answer, as httpx does, and would never let HTTP/2 be closed.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How a server that was told to stop came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +58,12 @@ pub async fn serve(
 ) -> Ending {
     let gateway = Arc::new(gateway);
     let router = routes::router(Arc::clone(&gateway));
-    let running = GracefulShutdown::new();
+    // A connection holds a receiver for as long as it lasts.
+    let (stopping, _) = watch::channel(());
     let accept = async {
         loop {
             let (socket, _) = Listener::accept(&mut listener).await;
-            tokio::spawn(serve_one(socket, router.clone(), running.watcher()));
+            tokio::spawn(serve_one(socket, router.clone(), stopping.subscribe()));
         }
     };
     tokio::select! {
@@ -63,8 +71,9 @@ pub async fn serve(
         () = stop => {}
     }
     drop(listener);
+    stopping.send_replace(());
     tokio::select! {
-        () = running.shutdown() => Ending::Drained,
+        () = stopping.closed() => Ending::Drained,
         () = hurry => {
             gateway.cut_off();
             Ending::Cut
@@ -72,8 +81,8 @@ pub async fn serve(
     }
 }
 
-/// Serves one connection to its end.
-async fn serve_one(socket: TcpStream, router: Router, watcher: Watcher) {
+/// Serves one connection to its end, or, once `stopping` changes, to that of the requests that run.
+async fn serve_one(socket: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
     // Nagle's algorithm would hold back the second of two small chunks for 40 ms.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}");
@@ -83,11 +92,15 @@ async fn serve_one(socket: TcpStream, router: Router, watcher: Watcher) {
     http.http2().timer(TokioTimer::new());
 
     let asked = AtomicBool::new(false);
+    let requests = Arc::<Requests>::default();
     let service = service_fn(|request: http::Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
-        router.clone().call(request)
+        let running = requests.begin();
+        let response = router.clone().call(request);
+        async move { response.await.map(|response| running.until_written(response)) }
     });
-    let connection = watcher.watch(http.serve_connection(TokioIo::new(socket), service));
+    let socket = TokioIo::new(Socket::new(socket, Arc::clone(&requests)));
+    let mut connection = pin!(http.serve_connection(socket, service));
     // The time limit of a head begins once the protocol is known, which the first bytes say: they may not come.
     let mute = async {
         sleep(HEAD_TIMEOUT).await;
@@ -95,13 +108,19 @@ async fn serve_one(socket: TcpStream, router: Router, watcher: Watcher) {
             pending::<()>().await;
         }
     };
-    tokio::select! {
-        ended = connection => {
-            if let Err(error) = ended {
-                tracing::debug!("a connection failed: {error}");
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = mute => return,
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            match timeout(FAREWELL, &mut connection).await {
+                Ok(ended) => ended,
+                Err(_) => requests.drain(connection).await,
             }
         }
-        () = mute => {}
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection failed: {error}");
     }
 }
 

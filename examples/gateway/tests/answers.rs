@@ -21,7 +21,7 @@ fn error(answer: &Answer, status: u16) -> [Value; 3] {
 
 #[tokio::test]
 async fn a_request_that_is_wrong_is_told_why() {
-    let url = gateway(&[entry("m", "a", &nowhere().await, "")], "").await;
+    let url = gateway(&[entry("m", "a", &nowhere(), "")], "").await;
     let post =
         |body: &str| send(Request::post(format!("{url}/v1/embeddings")).body(body.into()).unwrap());
     let wrong = "invalid_request_error";
@@ -38,7 +38,7 @@ async fn a_request_that_is_wrong_is_told_why() {
 
 #[tokio::test]
 async fn an_unknown_route_and_a_wrong_method_have_the_same_shape() {
-    let url = gateway(&[entry("m", "a", &nowhere().await, "")], "").await;
+    let url = gateway(&[entry("m", "a", &nowhere(), "")], "").await;
     let [_, _, code] = error(&get(format!("{url}/v1/nothing")).await, 404);
     assert_eq!(code, "unknown_url");
     for (method, path) in [(Method::GET, "v1/chat/completions"), (Method::POST, "fleet")] {
@@ -53,7 +53,7 @@ async fn an_unknown_route_and_a_wrong_method_have_the_same_shape() {
 async fn errors_on_messages_have_anthropics_shape() {
     let cooling = Upstream::fixed(503, &[("retry-after", "200")], "").await;
     let hanging = Upstream::start(|_| std::future::pending()).await;
-    let base = nowhere().await;
+    let base = nowhere();
     let entries = [
         entry("m", "a", &base, ""),
         entry("cool", "b", &cooling.base, ""),
@@ -90,7 +90,7 @@ async fn errors_on_messages_have_anthropics_shape() {
 
 #[tokio::test]
 async fn a_deployment_that_cannot_be_reached_is_a_502_without_its_address() {
-    let nowhere = nowhere().await;
+    let nowhere = nowhere();
     let url = gateway(&[entry("m", "a", &nowhere, "")], "router_settings: {num_retries: 1}").await;
     let answer = send(ask(&url, "m")).await;
     assert_eq!(error(&answer, 502)[2], "connection_failed");
@@ -191,7 +191,7 @@ async fn a_body_that_is_encoded_is_not_read() {
 
 #[tokio::test]
 async fn a_model_can_be_asked_for_by_its_name() {
-    let base = nowhere().await;
+    let base = nowhere();
     let entries = [entry("m", "a", &base, ""), entry("vendor/large", "b", &base, "")];
     let rest = "router_settings: {model_group_alias: {unseen: {model: m, hidden: true}}}";
     let url = gateway(&entries, rest).await;
@@ -213,7 +213,7 @@ async fn a_model_can_be_asked_for_by_its_name() {
 
 #[tokio::test]
 async fn models_are_the_groups_and_the_aliases_that_are_not_hidden() {
-    let base = nowhere().await;
+    let base = nowhere();
     let entries =
         [entry("m", "a", &base, ""), entry("m", "b", &base, ""), entry("other", "c", &base, "")];
     let rest = "router_settings:\n  model_group_alias: {seen: m, unseen: {model: m, hidden: true}}\n  \
@@ -252,7 +252,7 @@ async fn the_state_of_the_fleet_holds_no_secret_and_no_address() {
 
 #[tokio::test]
 async fn health_is_told() {
-    let url = gateway(&[entry("m", "a", &nowhere().await, "")], "").await;
+    let url = gateway(&[entry("m", "a", &nowhere(), "")], "").await;
     for path in ["liveliness", "liveness"] {
         assert_eq!(get(format!("{url}/health/{path}")).await.status, 200);
     }

@@ -4,8 +4,10 @@
 
 mod support;
 
-use std::{path::PathBuf, process::Stdio};
+use std::{convert::Infallible, path::PathBuf, process::Stdio};
 
+use axum::body::Body;
+use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use support::*;
 use tokio::{
@@ -174,7 +176,7 @@ async fn the_greeting_says_whether_a_key_is_needed() {
         ("keyless", "", "There is no master key: everybody who reaches this address may ask."),
         ("locked", "general_settings: {master_key: sk-1}", "Callers must hold the master key."),
     ] {
-        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere().await, ""));
+        let text = format!("model_list:\n{}{rest}", entry("m", "a", &nowhere(), ""));
         let mut program = command();
         let mut child =
             program.args(["--port", "0", "--config"]).arg(file(name, &text)).spawn().unwrap();
@@ -270,11 +272,10 @@ fn timeless(line: &str) -> String {
 
 #[tokio::test]
 async fn the_log_tells_each_attempt_in_one_line() {
-    let (chunks, body) = channel();
-    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
-    let streaming = Upstream::start(move |_| {
-        let body = body.lock().unwrap().take().unwrap();
-        async move { events(body) }
+    let streaming = Upstream::start(|_| async {
+        let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
+        let begun = stream::once(async move { Ok::<_, Infallible>(format!("data: {words}\n\n")) });
+        events(Body::from_stream(begun.chain(stream::pending())))
     });
     let usage = r#"{"usage": {"prompt_tokens": 12, "completion_tokens": 5}}"#;
     let json = &[("content-type", "application/json")];
@@ -282,7 +283,7 @@ async fn the_log_tells_each_attempt_in_one_line() {
     let costs = ", input_cost_per_token: 1.25e-6, output_cost_per_token: 6e-6";
     let entries = [
         entry("m", "a", &Upstream::fixed(500, &[], "no").await.base, ""),
-        entry("other", "b", &nowhere().await, ""),
+        entry("other", "b", &nowhere(), ""),
         entry("last", "\"c\\nd\"", &priced.base, costs),
         entry("stream", "d", &streaming.await.base, ""),
     ];
@@ -301,18 +302,40 @@ async fn the_log_tells_each_attempt_in_one_line() {
         "INFO POST /v1/chat/completions odd\\nname 404 0ms | no group is named \"odd\\nname\"";
     assert_eq!(timeless(&line(&mut errors).await), expected);
 
-    let words = r#"{"choices": [{"index": 0, "delta": {"content": "some words"}}]}"#;
-    chunks.send(format!("data: {words}\n\n").leak()).unwrap();
     let stream = open(ask_for_a_stream(&url, "stream")).await;
     drop(stream);
     let expected = "INFO POST /v1/chat/completions stream 200 0ms | d cancelled 0ms | about 0+3 tokens | the client left";
     assert_eq!(timeless(&line(&mut errors).await), expected);
-    drop(chunks);
 
     get(format!("{url}/nothing?key=client-secret")).await;
     assert_eq!(timeless(&line(&mut errors).await), "INFO GET /nothing 404");
     get(format!("{url}/v1/embeddings")).await;
     assert_eq!(timeless(&line(&mut errors).await), "INFO GET /v1/embeddings 405");
+}
+
+#[tokio::test]
+async fn the_log_says_what_the_body_of_an_error_meant() {
+    let too_long = r#"{"error": {"message": "no", "code": "context_length_exceeded"}}"#;
+    let no_money = r#"{"error": {"message": "no", "code": "insufficient_quota"}}"#;
+    let entries = [
+        entry("long", "a", &Upstream::fixed(400, &[], too_long).await.base, ""),
+        entry("poor", "b", &Upstream::fixed(429, &[], no_money).await.base, ""),
+        entry("busy", "c", &Upstream::fixed(429, &[], "no").await.base, ""),
+        entry("bad", "d", &Upstream::fixed(400, &[], "no").await.base, ""),
+    ];
+    let text = format!("model_list:\n{}router_settings: {{num_retries: 0}}", entries.concat());
+    let (mut child, url) = spawned(command().arg("--config").arg(file("meant", &text))).await;
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    for (model, told) in [
+        ("long", "400 0ms | a 400 context_window 0ms"),
+        ("poor", "429 0ms | b 429 quota_exhausted 0ms"),
+        ("busy", "429 0ms | c 429 0ms"),
+        ("bad", "400 0ms | d 400 0ms"),
+    ] {
+        send(ask(&url, model)).await;
+        let expected = format!("INFO POST /v1/chat/completions {model} {told}");
+        assert_eq!(timeless(&line(&mut errors).await), expected);
+    }
 }
 
 #[tokio::test]

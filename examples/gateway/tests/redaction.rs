@@ -68,7 +68,7 @@ async fn deployments() -> Vec<(&'static str, String)> {
         ("upgrade", upgrade.await.base),
         ("broken", broken.await.base),
         ("silent", silent.await.base),
-        ("dead", nowhere().await),
+        ("dead", nowhere()),
     ]
 }
 

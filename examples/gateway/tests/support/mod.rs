@@ -16,7 +16,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::mpsc,
+};
 use tower_fleet::config::Config;
 use tower_fleet_gateway::Gateway;
 
@@ -98,10 +101,13 @@ pub(crate) fn events(body: Body) -> Response {
     Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
 }
 
-/// An address where nothing listens.
-pub(crate) async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+/// An address where nothing listens, nor ever will: the port stays taken, or what is started next might get it.
+pub(crate) fn nowhere() -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::mem::forget(socket);
+    format!("http://{address}")
 }
 
 /// One entry of a `model_list`.
