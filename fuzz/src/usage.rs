@@ -125,7 +125,7 @@ fn plain(body: &[u8]) -> Option<(u64, u64)> {
     }
     answer.get("choices")?.as_array()?;
     let usage = answer.get("usage")?.as_object()?;
-    let is_plain = usage.keys().all(|name| names.contains(&&**name) || name == "total_tokens");
+    let is_plain = usage.keys().all(|name| names.contains(&&**name));
     let count = |name| usage.get(name).and_then(Value::as_u64);
     is_plain.then_some((count(names[2])?, count(names[3])?))
 }

@@ -95,13 +95,17 @@ impl<'a> Cursor<'a> {
 
     /// Goes past a value, and puts it in `place` if it is a number of tokens: whether it is.
     pub(super) fn count(&mut self, place: &mut Option<u64>) -> Option<bool> {
+        let count = str::from_utf8(self.value()?).ok().and_then(whole_number);
+        *place = count.or(*place);
+        Some(count.is_some())
+    }
+
+    /// Goes past a value, and gives it as it stands.
+    pub(super) fn value(&mut self) -> Option<&'a [u8]> {
         self.peek()?;
         let before = self.rest;
         self.skip()?;
-        let value = &before[..before.len() - self.rest.len()];
-        let count = str::from_utf8(value).ok().and_then(|value| value.parse().ok());
-        *place = count.or(*place);
-        Some(count.is_some())
+        before.get(..before.len() - self.rest.len())
     }
 
     /// Goes past a value.
@@ -151,6 +155,18 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
+}
+
+/// A number of at least 0 without a fraction, in whatever notation: `100`, `100.0`, `1e2`.
+fn whole_number(text: &str) -> Option<u64> {
+    /// From here on not every whole number is a float.
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    let of_float = |float: f64| {
+        let whole = float.fract() == 0.0 && (0.0..LIMIT).contains(&float);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just checked")]
+        whole.then_some(float as u64)
+    };
+    text.parse().ok().or_else(|| of_float(text.parse().ok()?))
 }
 
 /// How many bytes of a string there are until one that is special in it.

@@ -16,6 +16,8 @@ pub(super) struct Told {
     cache_written: Option<u64>,
     output: Option<u64>,
     reasoning: Option<u64>,
+    /// Input and output together.
+    total: Option<u64>,
 }
 
 impl Told {
@@ -26,6 +28,7 @@ impl Told {
             let place = match name {
                 b"prompt_tokens" | b"input_tokens" => &mut self.input,
                 b"completion_tokens" | b"output_tokens" => &mut self.output,
+                b"total_tokens" => &mut self.total,
                 b"prompt_cache_hit_tokens" => &mut self.cached,
                 b"cache_read_input_tokens" => &mut self.cache_read,
                 b"cache_creation_input_tokens" => &mut self.cache_written,
@@ -38,7 +41,7 @@ impl Told {
                 _ => return cursor.skip(),
             };
             if cursor.count(place)? {
-                any = true;
+                any |= name != b"total_tokens";
                 match name {
                     b"prompt_tokens" => self.input_is_rest = false,
                     b"input_tokens" => self.input_is_rest = true,
@@ -48,6 +51,12 @@ impl Told {
             Some(())
         })?;
         Some(any)
+    }
+
+    /// Reasoning that the output leaves out: xAI's way, and Gemini's, whose compatible endpoint does not even name it.
+    fn reasoning_apart(&self) -> Option<u64> {
+        let beyond = self.total?.checked_sub(self.input?)?.checked_sub(self.output?)?;
+        (beyond > 0 && self.reasoning.is_none_or(|reasoning| reasoning == beyond)).then_some(beyond)
     }
 }
 
@@ -99,12 +108,14 @@ impl Tally {
         let apart = if told.input_is_rest { read.saturating_add(written) } else { 0 };
         let told_input = told.input.map(|input| input.saturating_add(apart));
         let estimate = self.text.div_ceil(BYTES_OF_TOKEN);
+        let reasoning_apart = told.reasoning_apart();
+        let output = told.output.unwrap_or(0).saturating_add(reasoning_apart.unwrap_or(0));
         Some(Usage {
             input: told_input.or(input).unwrap_or(0),
             cached: told.cached.unwrap_or(read),
             cache_written: written,
-            output: told.output.unwrap_or(0).saturating_add(estimate),
-            reasoning: told.reasoning.unwrap_or(0),
+            output: output.saturating_add(estimate),
+            reasoning: told.reasoning.or(reasoning_apart).unwrap_or(0),
             estimated: !self.settled,
         })
     }

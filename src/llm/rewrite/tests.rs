@@ -147,6 +147,23 @@ async fn a_length_that_changes_is_not_announced() {
 }
 
 #[tokio::test]
+async fn an_answer_that_could_not_be_read_is_not_asked_for() {
+    let with_encoding = async |body| {
+        let mut request = inspected(CHAT, body).await;
+        request.headers_mut().insert(ACCEPT_ENCODING, "gzip".parse().unwrap());
+        request
+    };
+    // Even where nothing else changes.
+    let request = with_encoding(r#"{"model": "chat"}"#).await;
+    let (head, _) = sent(RewriteModelLayer::new(), request).await;
+    assert!(!head.headers.contains_key(ACCEPT_ENCODING));
+    let mut request = with_encoding(r#"{"model": "chat"}"#).await;
+    request.extensions_mut().clear();
+    let (head, _) = sent(RewriteModelLayer::new(), request).await;
+    assert_eq!(head.headers[ACCEPT_ENCODING], "gzip", "nobody above reads it");
+}
+
+#[tokio::test]
 async fn the_usage_of_a_stream_is_asked_for_where_that_is_wanted() {
     let with = RewriteModelLayer::new().include_usage(true);
     let asked = r#"{"stream":true,"model":"gpt","stream_options":{"include_usage":true}}"#;

@@ -22,6 +22,8 @@ fn only_the_usage_of_the_object_itself_counts() {
         format!(r#"{{"a": "\"usage\": {{", "b": ["}}", "\\"], "usage":{USAGE}}}"#),
         r#"{"usage": {"x": {"y": ["}"]}, "prompt_tokens": 3,"completion_tokens":2}}"#.to_owned(),
         format!(r#"{{"usage": null, "usage": {USAGE}}}"#),
+        r#"{"usage": {"prompt_tokens": 3.0, "completion_tokens": 2e0}}"#.to_owned(),
+        r#"{"usage": {"prompt_tokens": 0.3e1, "completion_tokens": 2.00}}"#.to_owned(),
     ] {
         assert_eq!(told(&json), Some((3, 2)), "{json}");
     }
@@ -32,9 +34,29 @@ fn only_the_usage_of_the_object_itself_counts() {
         r#"{"usage": {"seconds": 3}}"#.to_owned(),
         r#"{"usage": {"prompt_tokens": -3, "completion_tokens": 1e99}}"#.to_owned(),
         r#"{"usage": {"prompt_tokens": 99999999999999999999999}}"#.to_owned(),
+        r#"{"usage": {"prompt_tokens": 3.5, "completion_tokens": inf, "total_tokens": 6}}"#
+            .to_owned(),
         r#"{"usage": {"prompt_tokens": 3"#.to_owned(),
     ] {
         assert_eq!(told(&json), None, "{json}");
+    }
+}
+
+#[test]
+fn reasoning_that_the_output_leaves_out_is_output() {
+    for (more, output, reasoning) in [
+        ("", 20, 0),
+        (r#", "total_tokens": 120"#, 20, 0),
+        (r#", "total_tokens": 90"#, 20, 0),
+        (r#", "total_tokens": 150"#, 50, 30),
+        (r#", "total_tokens": 150, "completion_tokens_details": {"reasoning_tokens": 30}"#, 50, 30),
+        (r#", "total_tokens": 120, "completion_tokens_details": {"reasoning_tokens": 15}"#, 20, 15),
+        (r#", "total_tokens": 150, "completion_tokens_details": {"reasoning_tokens": 15}"#, 20, 15),
+    ] {
+        let json =
+            format!(r#"{{"usage": {{"prompt_tokens": 100, "completion_tokens": 20{more}}}}}"#);
+        let usage = read([json.as_bytes()]).tally().usage(None).unwrap();
+        assert_eq!((usage.output, usage.reasoning), (output, reasoning), "{json}");
     }
 }
 
