@@ -8,7 +8,7 @@ use crate::{
     outcome::Outcome,
 };
 
-/// One attempt on a [`Trail`].
+/// One attempt on a [`Trail`](super::Trail).
 #[derive(Clone, Debug)]
 pub struct Step {
     pub(super) deployment: Option<Deployment>,
