@@ -18,7 +18,8 @@ use crate::money::Dollars;
 pub struct Report<'a> {
     config: &'a Config,
     warnings: &'a [String],
-    deployments: HashMap<String, Deployment>,
+    /// By their ids.
+    deployments: HashMap<String, (Deployment, Share)>,
 }
 
 impl<'a> Report<'a> {
@@ -29,8 +30,17 @@ impl<'a> Report<'a> {
     /// What keeps a fleet from being made of it.
     pub fn of(config: &'a Config, warnings: &'a [String]) -> Result<Self, ConfigError> {
         let fleet = config.fleet()?;
-        let members = fleet.groups().iter().flat_map(Group::members);
-        let deployments = members.map(|(one, _)| (one.id().to_owned(), one.clone())).collect();
+        // A deployment that a fallback names by its id is also the only one of a group of that name.
+        let named = |group: &&Group| {
+            config.deployments.iter().any(|one| one.model_name == group.name().as_str())
+        };
+        let deployments = fleet.groups().iter().filter(named).flat_map(|group| {
+            let sum = group.members().iter().map(|(one, _)| u64::from(one.get_weight())).sum();
+            group.members().iter().map(move |(one, _)| {
+                (one.id().to_owned(), (one.clone(), Share(one.get_weight(), sum)))
+            })
+        });
+        let deployments = deployments.collect();
         Ok(Self { config, warnings, deployments })
     }
 
@@ -49,12 +59,24 @@ impl<'a> Report<'a> {
             let api = match one.api {
                 Provider::Azure => "Azure's API",
                 Provider::Anthropic => "Anthropic's API",
+                Provider::OpenAi => "OpenAI's own API",
                 _ => "OpenAI's API",
             };
             let key = if one.api_key.is_some() { "with a key" } else { "without a key" };
-            write!(f, ", {api} at {}, {key}", one.api_base)?;
-            if let Some(deployment) = self.deployments.get(&one.id) {
-                write!(f, "\n      {}", Limits(one, deployment))?;
+            write!(f, ", {api} at {}", one.api_base)?;
+            if let Some(version) = &one.api_version {
+                write!(f, ", version {version}")?;
+            }
+            write!(f, ", {key}")?;
+            let headers: Vec<_> = one.headers.iter().map(|(name, _)| name.as_str()).collect();
+            if !headers.is_empty() {
+                write!(f, ", with the headers {}", headers.join(", "))?;
+            }
+            if let Some(model) = &one.base_model {
+                write!(f, ", priced as {model}")?;
+            }
+            if let Some((deployment, share)) = self.deployments.get(&one.id) {
+                write!(f, "\n      {}", Limits(one, deployment, *share))?;
                 write!(f, "\n      {}", Prices(deployment))?;
             }
         }
@@ -75,20 +97,35 @@ impl<'a> Report<'a> {
         for (group, counts) in &router.model_group_retry_policy {
             write!(f, "\n    of {group}{}", Counts(counts))?;
         }
+        if let Some(time) = router.retry_after {
+            write!(f, "\n  time between attempts: at least {}", Seconds(time))?;
+        }
         let timeout = router.timeout.unwrap_or(RouterSettings::DEFAULT_TIMEOUT);
         write!(f, "\n  time for an attempt: {}", Seconds(timeout))?;
         if let Some(timeout) = router.stream_timeout {
             write!(f, ", {} for a stream", Seconds(timeout))?;
         }
-        let cooldown = router.cooldown_time.unwrap_or(RouterSettings::DEFAULT_COOLDOWN_TIME);
-        if router.disable_cooldowns {
-            return f.write_str("\n  cooldown: off");
+        if let Some(limit) = router.default_max_parallel_requests {
+            write!(f, "\n  requests at a time: {limit} for a deployment that does not say")?;
         }
-        write!(f, "\n  cooldown: {}", Seconds(cooldown))?;
+        if router.disable_cooldowns {
+            f.write_str("\n  cooldown: off")?;
+        } else {
+            let time = router.cooldown_time.unwrap_or(RouterSettings::DEFAULT_COOLDOWN_TIME);
+            write!(f, "\n  cooldown: {}", Seconds(time))?;
+        }
         if let Some(count) = router.allowed_fails {
             write!(f, ", after more than {count} failures a minute")?;
         }
-        write!(f, "{}", Counts(&router.allowed_fails_policy))?;
+        if !router.allowed_fails_policy.is_empty() {
+            let counts = Counts(&router.allowed_fails_policy);
+            write!(f, ", failures a minute allowed by kind{counts}")?;
+        }
+        let max = router.max_fallbacks.unwrap_or(RouterSettings::DEFAULT_MAX_FALLBACKS);
+        write!(f, "\n  fallbacks: at most {max}")?;
+        if !router.fallback_on_unsupported_params {
+            f.write_str(", none for a request that is wrong")?;
+        }
         let checks = if router.enable_pre_call_checks { "on" } else { "off" };
         write!(f, "\n  checks of length, images and region before a call: {checks}")
     }
@@ -137,48 +174,104 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// What a deployment gets, and does not.
-struct Limits<'a>(&'a DeploymentConfig, &'a Deployment);
+/// What a deployment gets, and does not; and its share of its group's traffic.
+struct Limits<'a>(&'a DeploymentConfig, &'a Deployment, Share);
 
 impl fmt::Display for Limits<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(config, deployment) = self;
-        match config.weight {
-            Some(weight) => write!(f, "weight {weight}"),
-            None => write!(f, "weight {}", deployment.get_weight()),
-        }?;
+        let Self(config, deployment, share) = self;
+        write!(f, "{share} of the group")?;
         if config.blocked {
             f.write_str(", paused")?;
         }
-        if let Some(order) = deployment.get_order() {
+        if let Some(order) = config.order {
             write!(f, ", order {order}")?;
         }
-        if let Some(limit) = deployment.get_max_parallel_requests() {
-            write!(f, ", at most {limit} requests at a time")?;
+        for (what, limit) in [("requests", config.rpm), ("tokens", config.tpm)] {
+            if let Some(limit) = limit {
+                write!(f, ", {limit} {what} a minute, as a weight")?;
+            }
         }
-        if let Some(time) = deployment.get_timeout() {
+        match config.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
+            Some(0) => f.write_str(", any number of requests at a time")?,
+            Some(limit) => write!(f, ", at most {limit} requests at a time")?,
+            None => {}
+        }
+        if let Some(time) = config.timeout {
             write!(f, ", {} for an attempt", Seconds(time))?;
         }
-        if let Some(time) = deployment.get_stream_timeout() {
+        if let Some(time) = config.stream_timeout {
             write!(f, ", {} for one of a stream", Seconds(time))?;
         }
-        if let Some(retries) = deployment.get_retries() {
+        if let Some(retries) = config.num_retries {
             write!(f, ", {retries} retries")?;
         }
-        if let Some(tokens) = deployment.get_max_input_tokens() {
+        write!(f, "{}", Cooldown::of(config))?;
+        if let Some(tokens) = deployment.get_max_input_tokens().or(config.max_input_tokens) {
             write!(f, ", input of up to {tokens} tokens")?;
         }
-        if let Some(region) = deployment.get_region() {
+        if let Some(region) = &config.region_name {
             write!(f, ", region {region}")?;
         }
         if let Some(endpoints) = deployment.get_endpoints() {
             write!(f, ", only for {}", endpoints.join(", "))?;
         }
-        match deployment.get_images() {
+        if let Some(mode) = &config.mode {
+            write!(f, ", mode {mode}")?;
+        }
+        match deployment.get_images().or(config.supports_vision) {
             Some(true) => f.write_str(", with images"),
             Some(false) => f.write_str(", without images"),
             None => Ok(()),
         }
+    }
+}
+
+/// A weight and the sum of those of its group.
+#[derive(Clone, Copy, Debug)]
+struct Share(u32, u64);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(weight, sum) = *self;
+        // In tenths, rounded.
+        let tenths = (u64::from(weight) * 1000 + sum / 2) / sum.max(1);
+        match (tenths / 10, tenths % 10) {
+            (0, 0) if weight > 0 => f.write_str("less than 0.1 %"),
+            (whole, 0) => write!(f, "{whole} %"),
+            (whole, tenth) => write!(f, "{whole}.{tenth} %"),
+        }
+    }
+}
+
+/// When a deployment is cooled, as far as something says it.
+struct Cooldown<'a> {
+    time: Option<Duration>,
+    allowed_fails: Option<u32>,
+    policy: &'a FailureCounts,
+}
+
+impl<'a> Cooldown<'a> {
+    const fn of(config: &'a DeploymentConfig) -> Self {
+        let DeploymentConfig { cooldown_time, allowed_fails, allowed_fails_policy, .. } = config;
+        Self { time: *cooldown_time, allowed_fails: *allowed_fails, policy: allowed_fails_policy }
+    }
+}
+
+impl fmt::Display for Cooldown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.time {
+            Some(Duration::ZERO) => f.write_str(", never cooled")?,
+            Some(time) => write!(f, ", cooled for {}", Seconds(time))?,
+            None => {}
+        }
+        if let Some(count) = self.allowed_fails {
+            write!(f, ", cooled after more than {count} failures a minute")?;
+        }
+        if !self.policy.is_empty() {
+            write!(f, ", failures a minute allowed by kind{}", Counts(self.policy))?;
+        }
+        Ok(())
     }
 }
 

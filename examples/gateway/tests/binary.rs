@@ -109,10 +109,10 @@ router_settings:
     let lines = [
         "  chat",
         "    chat/1: llama-3 of groq, OpenAI's API at https://api.groq.com/openai/v1, with a key",
-        "      weight 2, 30 s for an attempt",
+        "      66.7 % of the group, 30 s for an attempt",
         "      price not known",
         "    chat/2: local, OpenAI's API at http://gpu/v1, without a key",
-        "      weight 1, order 1, at most 8 requests at a time",
+        "      33.3 % of the group, order 1, at most 8 requests at a time",
         "  strategy: least-busy",
         "  retries: 3, rate_limited 4, quota_exhausted 4",
         "  chat -> big",

@@ -126,10 +126,15 @@ async fn azures_clients_name_the_model_in_the_path() {
     let url = gateway(&[entry("vendor/m", "a", &upstream.base, "")], "").await;
     for path in ["chat/completions", "completions", "embeddings"] {
         let path_of_azure = format!("/openai/deployments/vendor%2Fm/{path}?api-version=2024-10-21");
-        let answer = send(post(&url, &path_of_azure, r#"{"model": "other"}"#)).await;
-        assert_eq!((answer.status, answer.fleet()[0]), (StatusCode::OK, Some("a")));
-        let got = upstream.got().pop().unwrap();
-        assert_eq!((got.path, &*got.body), (format!("/v1/{path}"), r#"{"model": "a-model"}"#));
+        for (body, expected) in [
+            (r#"{"messages": []}"#, r#"{"model":"a-model","messages": []}"#),
+            (r#"{"model": "other"}"#, r#"{"model": "a-model"}"#),
+        ] {
+            let answer = send(post(&url, &path_of_azure, body)).await;
+            assert_eq!((answer.status, answer.fleet()[0]), (StatusCode::OK, Some("a")));
+            let got = upstream.got().pop().unwrap();
+            assert_eq!((got.path, &*got.body), (format!("/v1/{path}"), expected));
+        }
     }
 }
 

@@ -1,0 +1,104 @@
+//! What `--check` prints tells two configurations apart.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+use tower_fleet::config::Config;
+use tower_fleet_gateway::Report;
+
+fn told(params: &str, info: &str, router: &str) -> String {
+    let yaml = format!(
+        "model_list:
+- {{model_name: m, model_info: {{id: a{info}}}, litellm_params: {{model: azure/x, api_base: 'http://a', input_cost_per_token: 1e-6{params}}}}}
+- {{model_name: m, litellm_params: {{model: y, api_base: 'http://b/v1', weight: 0.3}}}}
+- {{model_name: n, litellm_params: {{model: z, api_base: 'http://c/v1'}}}}
+router_settings: {{timeout: 9{router}}}
+"
+    );
+    let config = Config::from_yaml_with(&yaml, |_| None).unwrap();
+    // Of what has no effect a warning tells, which is not what is looked for here.
+    Report::of(&config, &[]).unwrap().to_string()
+}
+
+#[test]
+fn every_setting_is_told() {
+    let plain = told("", "", "");
+    let params = [
+        "api_version: 2024-10-21",
+        "api_key: hunter2",
+        "extra_headers: {x-team: hunter2}",
+        "weight: 0.7",
+        "rpm: 100",
+        "tpm: 100",
+        "order: 2",
+        "timeout: 7",
+        "stream_timeout: 7",
+        "num_retries: 7",
+        "max_parallel_requests: 7",
+        "max_parallel_requests: 0",
+        "region_name: eu",
+        "output_cost_per_token: 1e-6",
+        "cache_read_input_token_cost: 1e-6",
+        "cache_creation_input_token_cost: 1e-6",
+        "output_cost_per_reasoning_token: 1e-6",
+    ];
+    let info = [
+        "cooldown_time: 7",
+        "cooldown_time: 0",
+        "allowed_fails: 7",
+        "allowed_fails_policy: {TimeoutErrorAllowedFails: 7}",
+        "base_model: other",
+        "max_input_tokens: 7",
+        "supports_vision: true",
+        "supports_vision: false",
+        "supported_endpoints: [/v1/embeddings], enforce_supported_endpoints: true",
+        "mode: chat",
+        "blocked: true",
+    ];
+    let router = [
+        "routing_strategy: least-busy",
+        "num_retries: 7",
+        "retry_policy: {TimeoutErrorRetries: 7}",
+        "model_group_retry_policy: {m: {TimeoutErrorRetries: 7}}",
+        "allowed_fails: 7",
+        "allowed_fails_policy: {TimeoutErrorAllowedFails: 7}",
+        "cooldown_time: 7",
+        "disable_cooldowns: true",
+        "retry_after: 7",
+        "stream_timeout: 7",
+        "default_max_parallel_requests: 7",
+        "enable_pre_call_checks: true",
+        "fallbacks: [{m: [n]}]",
+        "default_fallbacks: [n]",
+        "context_window_fallbacks: [{m: [n]}]",
+        "content_policy_fallbacks: [{m: [n]}]",
+        "fallback_on_unsupported_params: false",
+        "max_fallbacks: 7",
+        "model_group_alias: {o: m}",
+    ];
+    let all = (params.iter().map(|one| (*one, told(&format!(", {one}"), "", ""))))
+        .chain(info.iter().map(|one| (*one, told("", &format!(", {one}"), ""))))
+        .chain(router.iter().map(|one| (*one, told("", "", &format!(", {one}")))));
+    let mut seen = vec![("nothing", plain)];
+    for (setting, told) in all {
+        assert!(!told.contains("hunter2"), "{told}");
+        for (other, before) in &seen {
+            assert_ne!(*before, told, "{setting} looks like {other}");
+        }
+        seen.push((setting, told));
+    }
+}
+
+#[test]
+fn weights_are_shares_of_the_group() {
+    for (weight, shares) in [
+        ("weight: 0.7", ["70 % of the group", "30 % of the group"]),
+        ("weight: 0.6", ["66.7 % of the group", "33.3 % of the group"]),
+        ("weight: 0", ["0 % of the group", "100 % of the group"]),
+        ("weight: 1000", ["100 % of the group", "less than 0.1 % of the group"]),
+    ] {
+        let told = told(&format!(", {weight}"), "", "");
+        let lines = told.lines().filter(|line| line.contains("of the group"));
+        let found: Vec<_> = lines.map(|line| line.trim().split(',').next().unwrap()).collect();
+        assert_eq!(found[..2], shares, "{told}");
+    }
+}
