@@ -200,6 +200,9 @@ impl<'a> Reader<'a> {
         expected: &'static str,
     ) -> Result<Option<T>, Problem> {
         let (raw, _) = self.raw(scanner)?;
+        if raw.len() > LONGEST {
+            return Err(Problem::member(name, TOO_LONG));
+        }
         serde_json::from_str(raw).map_err(|_| Problem::member(name, expected))
     }
 
@@ -327,6 +330,9 @@ pub(super) const SECONDS: &str = "expected a positive number of seconds";
 const STRING: &str = "expected a string";
 const STRINGS: &str = "expected a list of strings";
 const TWICE: &str = "stands twice";
+const TOO_LONG: &str = "longer than 64 KiB";
+/// The longest value that is read for what it says: a list of a million tags is no list of tags.
+const LONGEST: usize = 64 * 1024;
 pub(super) const WHOLE: &str = "expected a whole number";
 
 /// Whether a member has this name, however it is written.

@@ -32,6 +32,7 @@ pub struct RetryPolicy {
     by_group: HashMap<GroupName, RetryCounts>,
     names: Arc<Names>,
     asks_deployments: bool,
+    most_asked: u32,
     backoff: Backoff,
     longest_wait: Duration,
     pub(super) deadline: Option<Duration>,
@@ -81,6 +82,7 @@ impl RetryPolicy {
             by_group: HashMap::new(),
             names: Arc::default(),
             asks_deployments: false,
+            most_asked: 10,
             backoff: Backoff::default(),
             longest_wait: Duration::from_secs(60),
             deadline: None,
@@ -128,6 +130,14 @@ impl RetryPolicy {
     #[must_use]
     pub fn group(mut self, group: impl Into<GroupName>, counts: RetryCounts) -> Self {
         self.by_group.insert(group.into(), counts);
+        self
+    }
+
+    /// The most retries that a request is granted for which it [asks itself](crate::Overrides::retries), as a caller may
+    /// ask for any number. Default 10.
+    #[must_use]
+    pub fn most_asked(mut self, count: u32) -> Self {
+        self.most_asked = count;
         self
     }
 
@@ -230,7 +240,7 @@ impl RetryPolicy {
         // Not for a request that asks for none: `retries_at_all` has let that pass.
         let most = of_kind
             .or(counts.get_others())
-            .or_else(|| asked(case.carried))
+            .or_else(|| asked(case.carried).map(|count| count.min(self.most_asked)))
             .or(case.deployment_allows)
             .unwrap_or(self.retries);
         if !wanted || case.retries >= most || !self.may_repeat(case) {

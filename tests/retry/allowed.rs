@@ -46,6 +46,8 @@ async fn the_request_s_count_goes_before_the_deployment_s_and_that_before_the_po
     assert_eq!(calls(policy(), Deployment::new("one").retries(0), 500, get()).await, 1);
     assert_eq!(calls(eager().attempts(1), plain(), 500, asking(3)).await, 4);
     assert_eq!(calls(policy(), plain(), 400, asking(3)).await, 1, "it asks for no other kinds");
+    assert_eq!(calls(policy(), plain(), 500, asking(u32::MAX)).await, 11, "no more are granted");
+    assert_eq!(calls(policy().most_asked(3), plain(), 500, asking(9)).await, 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Literal, Member, Problem, Reader, Scanner, TWICE, is, wrong_type};
+use super::{LONGEST, Literal, Member, Problem, Reader, Scanner, TOO_LONG, TWICE, is, wrong_type};
 use crate::trail::GroupName;
 
 const FORMS: &str = concat!(
@@ -50,10 +50,13 @@ impl<'a> Reader<'a> {
             _ => return wrong_type(scanner, Member::Fallbacks, FORMS),
         }
         let mut lists = Lists::default();
-        let mut index = 0;
+        let (start, mut index) = (scanner.at(), 0);
         scanner.elements(|scanner| {
             self.fallback(scanner, &format!("fallbacks[{index}]"), &mut lists)?;
             index += 1;
+            if scanner.at() - start > LONGEST {
+                return Err(Problem::member("fallbacks", TOO_LONG));
+            }
             Ok::<_, Problem>(())
         })?;
         let Lists { own, by_model } = lists;

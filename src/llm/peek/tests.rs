@@ -401,3 +401,13 @@ proptest! {
         prop_assert_eq!(super::scan::plain(text.as_bytes()), plain.len());
     }
 }
+
+#[test]
+fn a_list_without_end_is_not_read() {
+    let many = |name: &str, text: &str| {
+        let list = vec![text; 20_000].join(",");
+        refused_with(&format!(r#""{name}": [{list}]"#))
+    };
+    assert_eq!(many("tags", r#""a""#), "tags: longer than 64 KiB");
+    assert_eq!(many("fallbacks", r#""a""#), "fallbacks: longer than 64 KiB");
+}
