@@ -81,6 +81,8 @@ pub struct DeploymentConfig {
     pub mode: Option<String>,
     /// Whether it is paused.
     pub blocked: bool,
+    /// Whether it is asked for the usage of each stream.
+    pub include_usage: Option<bool>,
     /// Where it stands in the file, such as `model_list[2]`.
     pub place: String,
     /// The line where it begins, from 1.
@@ -152,6 +154,7 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> Option<Deployment
         endpoints: endpoints(&mut info),
         mode: info.take("mode").and_then(|field| field.text()),
         blocked: info.take("blocked").and_then(|field| field.flag()).unwrap_or_default(),
+        include_usage: include_usage(&mut params),
         place,
         line,
     };
@@ -218,6 +221,13 @@ fn endpoints(info: &mut Section<'_>) -> Option<Vec<String>> {
     }
     let known = paths.iter().filter_map(|path| Endpoint::of_path(path));
     Some(known.map(|endpoint| endpoint.path().to_owned()).collect())
+}
+
+fn include_usage(params: &mut Section<'_>) -> Option<bool> {
+    let mut options = params.take("stream_options")?.section();
+    let include = options.take("include_usage").and_then(|field| field.flag());
+    options.finish(&keys::STREAM_OPTIONS);
+    include
 }
 
 /// Gives an id to those without.

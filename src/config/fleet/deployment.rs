@@ -34,7 +34,7 @@ impl DeploymentConfig {
         let one = set(one, self.num_retries, Deployment::retries);
         let one = set(one, self.prices.over(listed.price.as_ref()), Deployment::price);
         let one = set(one, self.paths(), Deployment::endpoints);
-        let one = one.stream_usage(self.tells_usage());
+        let one = one.stream_usage(self.include_usage.unwrap_or_else(|| self.tells_usage()));
         if self.blocked {
             one.health().pause();
         }

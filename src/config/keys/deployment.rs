@@ -61,6 +61,7 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             &["allowed_fails", "allowed_fails_policy"],
             "as in `model_info`, which goes before",
         ),
+        honoured(&["stream_options"], "its `include_usage`"),
         honoured(
             &["region_name"],
             "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other; \
@@ -221,7 +222,6 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
                 "stop",
                 "store",
                 "stream",
-                "stream_options",
                 "temperature",
                 "thinking",
                 "tool_choice",
@@ -236,6 +236,17 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             "no default is written into a request",
             "set it in the request",
         ),
+    ],
+};
+
+pub(in super::super) const STREAM_OPTIONS: Keys = Keys {
+    place: "model_list[].litellm_params.stream_options",
+    rows: &[
+        honoured(
+            &["include_usage"],
+            "whether it is asked for the usage of each stream; unless given, where the provider surely knows that",
+        ),
+        ignored(&["*"], "no default is written into a request", "set it in the request"),
     ],
 };
 

@@ -10,7 +10,7 @@ mod tests;
 use super::{field::as_flag, value::Value};
 
 pub(super) use self::{
-    deployment::{ENTRY, LITELLM_PARAMS, MODEL_INFO},
+    deployment::{ENTRY, LITELLM_PARAMS, MODEL_INFO, STREAM_OPTIONS},
     router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROUTER_SETTINGS, TARGET},
     server::{GENERAL_SETTINGS, LITELLM_SETTINGS, TOP_LEVEL},
 };

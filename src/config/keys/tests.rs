@@ -6,6 +6,7 @@ const TABLES: &[&Keys] = &[
     &TOP_LEVEL,
     &ENTRY,
     &LITELLM_PARAMS,
+    &STREAM_OPTIONS,
     &MODEL_INFO,
     &ROUTER_SETTINGS,
     &TARGET,

@@ -134,6 +134,8 @@ fn usage_is_asked_of_those_that_surely_tell_it() {
     for (params, asked) in [
         ("model: gpt-4o", true),
         ("model: openai/x, api_base: 'http://gpu'", false),
+        ("model: openai/x, api_base: 'http://gpu', stream_options: {include_usage: true}", true),
+        ("model: gpt-4o, stream_options: {include_usage: false}", false),
         ("model: hosted_vllm/x, api_base: 'http://gpu'", true),
         ("model: mistral/x", false),
         ("model: anthropic/x", true),
