@@ -220,8 +220,13 @@ impl fmt::Display for Limits<'_> {
             write!(f, ", mode {mode}")?;
         }
         match deployment.get_images().or(config.supports_vision) {
-            Some(true) => f.write_str(", with images"),
-            Some(false) => f.write_str(", without images"),
+            Some(true) => f.write_str(", with images")?,
+            Some(false) => f.write_str(", without images")?,
+            None => {}
+        }
+        match config.include_usage {
+            Some(true) => f.write_str(", asked for the usage of streams"),
+            Some(false) => f.write_str(", not asked for the usage of streams"),
             None => Ok(()),
         }
     }

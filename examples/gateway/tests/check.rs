@@ -36,6 +36,7 @@ fn every_setting_is_told() {
         "max_parallel_requests: 7",
         "max_parallel_requests: 0",
         "region_name: eu",
+        "stream_options: {include_usage: false}",
         "output_cost_per_token: 1e-6",
         "cache_read_input_token_cost: 1e-6",
         "cache_creation_input_token_cost: 1e-6",
