@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tower_layer::Layer;
 
 use super::{Meter, MeterLayer, OnUsage, RewriteModel, RewriteModelLayer, Verify, VerifyLayer};
@@ -28,10 +30,12 @@ impl AttemptLayer {
         self
     }
 
-    /// What a response head means by itself, see [`VerifyLayer::classify`].
+    /// What a response head means by itself, see [`VerifyLayer::classify`] and [`MeterLayer::classify`].
     #[must_use]
     pub fn classify(mut self, classify: impl Classify) -> Self {
-        self.verify = self.verify.classify(classify);
+        let classify = Arc::new(classify);
+        self.verify = self.verify.classify(Arc::clone(&classify));
+        self.meter = self.meter.classify(classify);
         self
     }
 

@@ -16,6 +16,7 @@ use tower_fleet::{
     BoxError, Demand, Deployment, GroupName, Trail,
     balance::{Balance, LeastBusy},
     body::ReplayBody,
+    cooldown::{Cooldown, CooldownPolicy},
     deployment::Price,
     llm::{InspectLayer, Meter, MeterLayer, Metered},
 };
@@ -40,7 +41,7 @@ fn events() -> Answer {
 
 /// What the hook was told, a line for each answer.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Told {
     fn layer(&self) -> MeterLayer {
@@ -55,7 +56,15 @@ impl Told {
         self.layer().layer(Fake::new([answer]))
     }
 
-    fn take(&self) -> Vec<String> {
+    /// What comes of a request for a chat completion.
+    pub(crate) async fn answer(
+        &self,
+        answer: Answer,
+    ) -> Response<impl Body<Data = Bytes, Error: std::fmt::Debug>> {
+        send(self.over(answer)).await
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -128,9 +137,9 @@ async fn a_stream_that_ends_early_is_estimated_by_its_text() {
     read(send(told.over(stream().broken())).await, 9).await;
     assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream())).await, 9).await;
-    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream().trailer("x", "y"))).await, 9).await;
-    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream())).await, 0).await;
     assert_eq!(told.take(), ["input 50, estimated; cut"]);
 }
@@ -144,13 +153,48 @@ async fn a_stream_dropped_after_its_last_event_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_say_its_end_is_not_whole_but_no_failure() {
+    const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const GOES_ON: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n";
+    const MESSAGE: &str =
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
+    let told = Told::default();
+    for (path, last, how) in [
+        ("/v1/chat/completions", DELTA, "cut"),
+        ("/v1/chat/completions", GOES_ON, "cut"),
+        ("/v1/chat/completions", STOP, "whole"),
+        ("/v1/chat/completions", STOP.trim_end(), "whole"),
+        ("/v1/chat/completions", "data: [DONE]", "whole"),
+        ("/v1/messages", DELTA, "cut"),
+        ("/v1/messages", MESSAGE, "whole"),
+        ("/v1/messages", "data: {\"type\":\"message_stop\"}\n\n", "whole"),
+        ("/v1/completions", DELTA, "whole"),
+        ("/elsewhere", DELTA, "whole"),
+    ] {
+        let eu = Deployment::new("eu");
+        let client = told.over(events().data(DELTA).data(last));
+        let client = Cooldown::new(client, CooldownPolicy::default());
+        let mut request = request();
+        *request.uri_mut() = path.parse().unwrap();
+        let fleet = Balance::new(LeastBusy, [(eu.clone(), client)]);
+        read(fleet.oneshot(request).await.unwrap(), 9).await;
+        let told = told.take().concat();
+        assert!(told.ends_with(&format!("; {how}")), "{path} {last}: {told}");
+        assert_eq!(eu.health().totals().succeeded, 1, "{path} {last}");
+    }
+    // Whoever leaves before the usage comes has not read it to its end.
+    read(send(told.over(events().data(STOP).data(USAGE))).await, 1).await;
+    assert_eq!(told.take(), ["input 50, estimated; cut"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_unknown_and_not_nothing() {
     let told = Told::default();
     let eu = Deployment::new("eu");
     for answer in [
         json().header("content-encoding", "gzip").data(JSON),
         Answer::status(200).header("content-type", "audio/mpeg").data(JSON),
-        json().data(r#"{"error": "none of it"}"#),
+        json().data(r#"{"object": "none of it"}"#),
         json().data("no JSON"),
     ] {
         let client = told.over(answer);

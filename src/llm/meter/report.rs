@@ -25,7 +25,9 @@ pub struct Metered<'a> {
     pub usage: Option<Usage>,
     /// What they cost, in US dollars, where the deployment has a [price](Deployment::price).
     pub cost: Option<f64>,
-    /// The answer came to its end; not so where it broke, or nobody read it to the end.
+    /// The answer came to its end; not so where it broke, told of an error, or nobody read it to the end. A stream of
+    /// chat completions or messages must have said that it ends, by a finish reason or its last event: without, it was
+    /// cut off somewhere on the way, though nothing broke. That alone makes it no failure.
     pub whole: bool,
 }
 
@@ -84,6 +86,11 @@ impl Report {
     /// The estimated tokens of the input.
     pub(super) const fn input(&self) -> Option<u64> {
         self.input
+    }
+
+    /// Whether a stream says that it ends, before it does.
+    pub(super) const fn stream_says_its_end(&self) -> bool {
+        matches!(self.endpoint, Some(Endpoint::ChatCompletions | Endpoint::Messages))
     }
 
     /// Tells all whom it concerns.

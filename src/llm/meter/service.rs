@@ -14,21 +14,26 @@ use tower_service::Service;
 
 use super::{
     body::{Format, MeteredBody},
+    errors::Errors,
     report::{OnUsage, Report},
 };
-use crate::trail::{Answered, Carried};
+use crate::{
+    outcome::Classify,
+    trail::{Answered, Carried},
+};
 
 /// Applies [`Meter`].
 #[derive(Clone, Default)]
 pub struct MeterLayer {
     on_usage: Option<Arc<dyn OnUsage>>,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl MeterLayer {
     /// Counts for the deployments and the trail.
     #[must_use]
     pub const fn new() -> Self {
-        Self { on_usage: None }
+        Self { on_usage: None, classify: None }
     }
 
     /// Tells `on_usage` too what each answer took. By default nothing else is told.
@@ -37,13 +42,21 @@ impl MeterLayer {
         self.on_usage = Some(Arc::new(on_usage));
         self
     }
+
+    /// What a status means that an [error within an answer](Meter#errors-within-an-answer) names. By default what
+    /// [`HttpClassify::inference`](crate::outcome::HttpClassify::inference) says.
+    #[must_use]
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        self.classify = Some(Arc::new(classify));
+        self
+    }
 }
 
 impl<S> Layer<S> for MeterLayer {
     type Service = Meter<S>;
 
     fn layer(&self, inner: S) -> Meter<S> {
-        Meter { inner, on_usage: self.on_usage.clone() }
+        Meter { inner, layer: self.clone() }
     }
 }
 
@@ -101,6 +114,13 @@ impl fmt::Debug for MeterLayer {
 /// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
 /// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
 ///
+/// # Errors within an answer
+///
+/// A stream that has begun well may still tell of an error, and so may JSON under a status of success: by a member
+/// `error`, or an event of the type `error` or `response.failed`. It goes to the caller as it is, but the answer is not
+/// [`whole`](crate::llm::Metered::whole), and a [`Cooldown`](crate::cooldown::Cooldown) above takes it for the failure that it is:
+/// for the health of the deployment and the [`Trail`](crate::Trail).
+///
 /// # Usage that nobody asked for
 ///
 /// OpenAI's streams tell their tokens only if asked to. Where that was added to a request whose caller did not ask, the
@@ -109,7 +129,7 @@ impl fmt::Debug for MeterLayer {
 #[derive(Clone)]
 pub struct Meter<S> {
     inner: S,
-    on_usage: Option<Arc<dyn OnUsage>>,
+    layer: MeterLayer,
 }
 
 impl<S: fmt::Debug> fmt::Debug for Meter<S> {
@@ -137,8 +157,9 @@ where
             let extensions = request.extensions();
             let inspected = Carried::of(extensions).and_then(|carried| carried.inspected.as_ref());
             Asked {
-                report: Report::new(request.uri(), extensions, self.on_usage.clone()),
+                report: Report::new(request.uri(), extensions, self.layer.on_usage.clone()),
                 hides: inspected.is_some_and(|inspected| inspected.usage_is_added()),
+                classify: self.layer.classify.clone(),
             }
         });
         MeterFuture { future: self.inner.call(request), asked }
@@ -146,10 +167,10 @@ where
 }
 
 /// What the answer is read for.
-#[derive(Debug)]
 struct Asked {
     report: Report,
     hides: bool,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl Asked {
@@ -160,11 +181,13 @@ impl Asked {
         if failed || !head.status.is_success() {
             return MeteredBody::unmetered(body);
         }
-        let format = Format::of(&head.headers, self.hides);
+        let late = Answered::entry(&mut head.extensions).late.get_or_insert_default().clone();
+        let errors = Errors::new(late, self.classify);
+        let format = Format::of(&head.headers, self.hides, &errors);
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }
-        MeteredBody::new(body, format, self.report)
+        MeteredBody::new(body, format, self.report, errors)
     }
 }
 
