@@ -9,7 +9,7 @@ use tower_fleet::{
     BoxError, Deployment, Error, GroupName,
     balance::{Balance, RoundRobin},
     body::ReplayBody,
-    llm::{InspectError, InspectLayer, RewriteModelLayer, RewrittenBody},
+    llm::{InspectError, InspectLayer, MeterLayer, RewriteModelLayer, RewrittenBody},
 };
 
 use super::support::{chunked, now, read};
@@ -95,8 +95,11 @@ fn send(body: &[u8], chunk: usize, include_usage: bool) -> Result<Sent, String> 
         response.extensions_mut().insert(Sent(group, sent));
         Ok::<_, BoxError>(response)
     });
-    let rewrite = RewriteModelLayer::new().include_usage(include_usage);
-    let member = (Deployment::new("a").model(MODEL), rewrite.layer(deployment));
+    let meter = MeterLayer::new().include_usage(include_usage);
+    let member = (
+        Deployment::new("a").model(MODEL),
+        meter.layer(RewriteModelLayer::new().layer(deployment)),
+    );
     let stack = InspectLayer::new().layer(Balance::new(RoundRobin, [member]));
     let request =
         Request::post("/v1/chat/completions").body(chunked(body, chunk, false)).expect("a request");

@@ -39,10 +39,10 @@ impl AttemptLayer {
         self
     }
 
-    /// Asks for the usage of streams, see [`RewriteModelLayer::include_usage`].
+    /// Asks for the usage of streams, see [`MeterLayer::include_usage`].
     #[must_use]
     pub fn include_usage(mut self, include: bool) -> Self {
-        self.rewrite = self.rewrite.include_usage(include);
+        self.meter = self.meter.include_usage(include);
         self
     }
 }

@@ -18,7 +18,7 @@ use tower_fleet::{
     body::ReplayBody,
     cooldown::{Cooldown, CooldownPolicy},
     deployment::Price,
-    llm::{InspectLayer, Meter, MeterLayer, Metered},
+    llm::{InspectLayer, Meter, MeterLayer, Metered, RewriteModelLayer},
 };
 
 use super::{
@@ -259,8 +259,10 @@ where
     S: Service<Request<ReplayBody>, Response = Response<R>, Error: Into<BoxError>> + Clone,
     R: Body<Error = Infallible> + Unpin,
 {
-    let stack =
-        ServiceBuilder::new().layer(InspectLayer::new()).layer(MeterLayer::new()).service(client);
+    let stack = ServiceBuilder::new()
+        .layer(InspectLayer::new())
+        .layer(MeterLayer::new().include_usage(true))
+        .service(client);
     let asks = r#"{"model":"chat","stream":true}"#.to_owned();
     let request = Request::post("/v1/chat/completions").body(asks).unwrap();
     let answer = stack.oneshot(request).await.unwrap();
@@ -276,6 +278,38 @@ where
         }
     }
     (announced, String::from_utf8(read).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_one_who_asked_for_the_usage_hides_it() {
+    let (asks, wants) =
+        (r#"{"model":"chat","stream":true}"#, r#""stream_options":{"include_usage":true}"#);
+    let asks_itself = format!(r#"{{"model":"chat","stream":true,{wants}}}"#);
+    for (layer, deployment, body, asked, hidden) in [
+        (false, None, asks, false, false),
+        (true, None, asks, true, true),
+        (false, Some(true), asks, true, true),
+        (true, Some(false), asks, false, false),
+        (true, Some(true), &*asks_itself, true, false),
+        (true, None, r#"{"model":"chat"}"#, false, false),
+    ] {
+        let client = Fake::new([events().data(DELTA).data(USAGE)]);
+        let sent = client.clone();
+        let stack =
+            MeterLayer::new().include_usage(layer).layer(RewriteModelLayer::new().layer(client));
+        let mut eu = Deployment::new("eu");
+        if let Some(ask) = deployment {
+            eu = eu.stream_usage(ask);
+        }
+        let stack = InspectLayer::new().layer(Balance::new(LeastBusy, [(eu, stack)]));
+        let request = Request::post("/v1/chat/completions").body(body.to_owned()).unwrap();
+        let got = stack.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        let case = format!("layer {layer}, deployment {deployment:?}, {body}");
+        assert_eq!(got.to_bytes() == DELTA, hidden, "{case}");
+        let calls = sent.calls();
+        let sent = str::from_utf8(calls[0].body.as_ref().unwrap()).unwrap();
+        assert_eq!(sent.contains(wants), asked, "{case}: {sent}");
+    }
 }
 
 /// A body whose end comes to light only after its last chunk, as over HTTP/2.

@@ -9,6 +9,8 @@ pub(super) struct Seen<'a> {
     pub(super) choices: Option<bool>,
     /// It is the last one.
     pub(super) last: bool,
+    /// It has what OpenAI's chunk of the usage has not.
+    pub(super) more: bool,
     /// It says why the model has ended.
     pub(super) finished: bool,
     /// It says that the answer has failed: the object that tells how.
@@ -16,9 +18,9 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// It is the chunk that has the usage and nothing else of OpenAI's streams.
+    /// It is OpenAI's chunk that has the usage and nothing else.
     pub(super) fn is_usage_alone(self) -> bool {
-        self.usage == Some(true) && self.choices == Some(false)
+        self.usage == Some(true) && self.choices == Some(false) && !self.more
     }
 
     /// Reads why the model has ended; before it does, that is null or nothing.
@@ -67,7 +69,7 @@ pub(super) fn may_be_usage_alone(data: &[u8]) -> bool {
     }
     let mut seen = Seen::default();
     let _ = Event::default().walk(&mut cursor, &mut seen);
-    seen.choices != Some(true) && seen.usage != Some(false)
+    seen.choices != Some(true) && seen.usage != Some(false) && !seen.more
 }
 
 /// An event of OpenAI's chat completions, completions or responses, or of Anthropic's messages: which one, its members
@@ -91,7 +93,8 @@ impl<'a> Event<'a> {
     fn walk(&mut self, cursor: &mut Cursor<'a>, seen: &mut Seen<'a>) -> Option<()> {
         cursor.members(|name, cursor| match name {
             b"error" => {
-                self.error |= cursor.is_error()?;
+                let error = cursor.is_error()?;
+                (self.error, seen.more) = (self.error | error, seen.more | error);
                 cursor.skip()
             }
             b"object" if cursor.peek()? == b'"' => {
@@ -134,6 +137,7 @@ impl<'a> Event<'a> {
             }),
             b"response" | b"x_groq" => {
                 self.recognized |= name == b"response";
+                seen.more = true;
                 let mut whole = *cursor;
                 let mut failed = false;
                 cursor.members(|name, cursor| {
@@ -150,7 +154,17 @@ impl<'a> Event<'a> {
                 }
                 Some(())
             }
-            _ => cursor.skip(),
+            b"id"
+            | b"object"
+            | b"created"
+            | b"model"
+            | b"system_fingerprint"
+            | b"service_tier"
+            | b"obfuscation" => cursor.skip(),
+            _ => {
+                seen.more |= cursor.peek()? != b'n';
+                cursor.skip()
+            }
         })
     }
 

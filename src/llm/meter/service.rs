@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, header::CONTENT_LENGTH, response::Parts};
+use http::{Extensions, Method, Request, Response, header::CONTENT_LENGTH, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -18,6 +18,7 @@ use super::{
     report::{OnUsage, Report},
 };
 use crate::{
+    Deployment,
     outcome::Classify,
     trail::{Answered, Carried},
 };
@@ -27,13 +28,14 @@ use crate::{
 pub struct MeterLayer {
     on_usage: Option<Arc<dyn OnUsage>>,
     classify: Option<Arc<dyn Classify>>,
+    include_usage: bool,
 }
 
 impl MeterLayer {
     /// Counts for the deployments and the trail.
     #[must_use]
     pub const fn new() -> Self {
-        Self { on_usage: None, classify: None }
+        Self { on_usage: None, classify: None, include_usage: false }
     }
 
     /// Tells `on_usage` too what each answer took. By default nothing else is told.
@@ -43,12 +45,36 @@ impl MeterLayer {
         self
     }
 
+    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where neither the caller does nor
+    /// the [deployment](crate::Deployment::stream_usage) says, and [hides](Meter#usage-that-nobody-asked-for) it from the
+    /// caller. Off by default, because not every server knows the option.
+    ///
+    /// That goes for chat completions and completions; other endpoints give the usage unasked. It takes an
+    /// [`Inspect`](crate::llm::Inspect) above, and a [`RewriteModel`](crate::llm::RewriteModel) below.
+    #[must_use]
+    pub const fn include_usage(mut self, include: bool) -> Self {
+        self.include_usage = include;
+        self
+    }
+
     /// What a status means that an [error within an answer](Meter#errors-within-an-answer) names. By default what
     /// [`HttpClassify::inference`](crate::outcome::HttpClassify::inference) says.
     #[must_use]
     pub fn classify(mut self, classify: impl Classify) -> Self {
         self.classify = Some(Arc::new(classify));
         self
+    }
+}
+
+impl MeterLayer {
+    /// Whether to ask for the usage of the stream on behalf of this attempt; those below learn it.
+    fn adds_usage(&self, extensions: &mut Extensions) -> bool {
+        let Some(carried) = extensions.get_mut::<Carried>() else { return false };
+        let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
+        let own = deployment.and_then(Deployment::get_stream_usage);
+        let can = carried.inspected.as_ref().is_some_and(|inspected| inspected.can_add_usage());
+        carried.adds_usage = can && own.unwrap_or(self.include_usage);
+        carried.adds_usage
     }
 }
 
@@ -123,8 +149,9 @@ impl fmt::Debug for MeterLayer {
 ///
 /// # Usage that nobody asked for
 ///
-/// OpenAI's streams tell their tokens only if asked to. Where that was added to a request whose caller did not ask, the
-/// chunk that has the usage and no choices is taken out of the stream. No other byte changes; an event that comes in
+/// OpenAI's streams tell their tokens only if asked to. Where this layer [asks](MeterLayer::include_usage) for a caller
+/// who did not, the chunk that has the usage and no choices is taken out of the stream, unless it has members that
+/// OpenAI's has not, such as Perplexity's `citations`: those may be news to the caller. No other byte changes; an event that comes in
 /// several chunks is held as long as it may turn out to be that one, a few hundred bytes mostly.
 #[derive(Clone)]
 pub struct Meter<S> {
@@ -151,14 +178,17 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // Whatever else is asked of such an API takes no tokens.
         let asked = (request.method() == Method::POST).then(|| {
-            let extensions = request.extensions();
-            let inspected = Carried::of(extensions).and_then(|carried| carried.inspected.as_ref());
+            let hides = self.layer.adds_usage(request.extensions_mut());
             Asked {
-                report: Report::new(request.uri(), extensions, self.layer.on_usage.clone()),
-                hides: inspected.is_some_and(|inspected| inspected.usage_is_added()),
+                report: Report::new(
+                    request.uri(),
+                    request.extensions(),
+                    self.layer.on_usage.clone(),
+                ),
+                hides,
                 classify: self.layer.classify.clone(),
             }
         });

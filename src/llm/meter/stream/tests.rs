@@ -40,6 +40,15 @@ fn the_added_usage_is_taken_out_of_its_chunk_and_nothing_else() {
 }
 
 #[test]
+fn members_that_say_nothing_or_are_of_openais_chunk_do_not_keep_it() {
+    let own = r#""object":"x","service_tier":"a","obfuscation":"b","system_fingerprint":null,"created":1,"model":"m","#;
+    for members in [own, "\"error\":null,", "\"citations\":null,"] {
+        let event = USAGE.replacen('{', &format!("{{{members}"), 1);
+        assert_eq!(passed(&mut Stream::new(true, Errors::default()), &event), [""; 0]);
+    }
+}
+
+#[test]
 fn an_event_is_held_no_longer_than_it_may_be_the_added_usage() {
     let mut stream = Stream::new(true, Errors::default());
     assert_eq!(passed(&mut stream, "data: {\"id\":\"1\","), [""; 0]);
@@ -56,7 +65,7 @@ fn an_event_is_held_no_longer_than_it_may_be_the_added_usage() {
 
 #[test]
 fn an_event_too_long_for_a_usage_passes_whole_however_it_comes() {
-    let begin = format!("data: {{\"x\":\"{}", "x".repeat(HELD - 20));
+    let begin = format!("data: {{\"id\":\"{}", "x".repeat(HELD - 20));
     let end = format!("{}\",{}", "x".repeat(30), USAGE.trim_start_matches("data: {"));
 
     let mut stream = Stream::new(true, Errors::default());
@@ -69,7 +78,14 @@ fn an_event_too_long_for_a_usage_passes_whole_however_it_comes() {
 
 #[test]
 fn an_event_that_says_two_things_passes_whole_however_it_comes() {
-    for member in ["\"usage\":null,", "\"choices\":[{}],"] {
+    let members = [
+        "\"usage\":null,",
+        "\"choices\":[{}],",
+        "\"citations\":[],",
+        "\"error\":{},",
+        "\"x_groq\":{},",
+    ];
+    for member in members {
         let event = USAGE.replacen('{', &format!("{{{member}"), 1);
         assert_eq!(passed(&mut Stream::new(true, Errors::default()), &event), [&*event]);
         let mut stream = Stream::new(true, Errors::default());
