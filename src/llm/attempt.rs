@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Meter, MeterLayer, OnUsage, RewriteModel, RewriteModelLayer, Verify, VerifyLayer};
+use super::{
+    Meter, MeterLayer, OnUsage, PriceList, RewriteModel, RewriteModelLayer, Verify, VerifyLayer,
+};
 use crate::outcome::Classify;
 
 /// Everything of this room that goes around each attempt: [`Meter`] over [`Verify`] over [`RewriteModel`].
@@ -36,6 +38,13 @@ impl AttemptLayer {
         let classify = Arc::new(classify);
         self.verify = self.verify.classify(Arc::clone(&classify));
         self.meter = self.meter.classify(classify);
+        self
+    }
+
+    /// Prices of models that a wildcard stands for, see [`MeterLayer::prices`].
+    #[must_use]
+    pub fn prices(mut self, prices: Arc<PriceList>) -> Self {
+        self.meter = self.meter.prices(prices);
         self
     }
 

@@ -18,7 +18,8 @@ use tower_fleet::{
     body::ReplayBody,
     cooldown::{Cooldown, CooldownPolicy},
     deployment::Price,
-    llm::{InspectLayer, Meter, MeterLayer, Metered, RewriteModelLayer},
+    fleet::Fleet,
+    llm::{InspectLayer, Meter, MeterLayer, Metered, PriceList, RewriteModelLayer},
 };
 
 use super::{
@@ -278,6 +279,40 @@ where
         }
     }
     (announced, String::from_utf8(read).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_a_wildcard_stands_for_is_priced_by_the_list() {
+    let list = br#"{
+        "llama": {"litellm_provider": "other", "input_cost_per_token": 1, "output_cost_per_token": 1},
+        "groq/llama": {"litellm_provider": "groq", "input_cost_per_token": 2, "output_cost_per_token": 2},
+        "gpt": {"litellm_provider": "openai", "input_cost_per_token": 3, "output_cost_per_token": 3}
+    }"#;
+    let list = Arc::new(PriceList::from_slice(list).unwrap());
+    let plain = || Deployment::new("eu").model("*");
+    for (deployment, asked, cost) in [
+        (plain(), "llama", Some(110.0)),
+        (plain().provider("groq"), "llama", Some(220.0)),
+        (plain().provider("openai"), "gpt", Some(330.0)),
+        (plain().provider("groq"), "gpt", None),
+        (plain().price(Price::new(4.0, 4.0)), "llama", Some(440.0)),
+        (Deployment::new("eu").model("llama"), "llama", None),
+    ] {
+        let meter = MeterLayer::new().prices(Arc::clone(&list));
+        let members = [(deployment.clone(), meter.layer(Fake::new([json().data(JSON)])))];
+        let fleet = Fleet::new([(GroupName::new("*"), Balance::new(LeastBusy, members))], []);
+        let mut request = request();
+        GroupName::new(asked).set(&mut request);
+        let trail = Trail::start(&mut request);
+        read(fleet.oneshot(request).await.unwrap(), 9).await;
+        let case = format!("{asked} of {:?}", deployment.get_provider());
+        assert_eq!(trail.attempts()[0].spent().unwrap().cost, cost, "{case}");
+        let totals = deployment.usage();
+        assert_eq!(
+            (totals.cost, totals.unpriced),
+            (cost.unwrap_or(0.0), u64::from(cost.is_none()))
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

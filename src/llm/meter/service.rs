@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Deployment,
+    llm::PriceList,
     outcome::Classify,
     trail::{Answered, Carried},
 };
@@ -29,13 +30,14 @@ pub struct MeterLayer {
     on_usage: Option<Arc<dyn OnUsage>>,
     classify: Option<Arc<dyn Classify>>,
     include_usage: bool,
+    prices: Option<Arc<PriceList>>,
 }
 
 impl MeterLayer {
     /// Counts for the deployments and the trail.
     #[must_use]
     pub const fn new() -> Self {
-        Self { on_usage: None, classify: None, include_usage: false }
+        Self { on_usage: None, classify: None, include_usage: false, prices: None }
     }
 
     /// Tells `on_usage` too what each answer took. By default nothing else is told.
@@ -54,6 +56,15 @@ impl MeterLayer {
     #[must_use]
     pub const fn include_usage(mut self, include: bool) -> Self {
         self.include_usage = include;
+        self
+    }
+
+    /// Where to look for the price of a deployment that has none of its [own](Deployment::price) and whose model has a
+    /// wildcard: there by the name that is filled in, as its [provider](Deployment::provider) serves it, where that is
+    /// known. By default its answers have no price.
+    #[must_use]
+    pub fn prices(mut self, prices: Arc<PriceList>) -> Self {
+        self.prices = Some(prices);
         self
     }
 
@@ -186,6 +197,7 @@ where
                 report: Report::new(
                     request.uri(),
                     request.extensions(),
+                    self.layer.prices.clone(),
                     self.layer.on_usage.clone(),
                 ),
                 hides,
