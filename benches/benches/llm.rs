@@ -17,7 +17,7 @@ use tower_fleet::{
     BoxError, Deployment,
     balance::{Balance, LeastBusy},
     body::ReplayBody,
-    llm::{InspectLayer, RewriteModelLayer, RewrittenBody},
+    llm::{InspectLayer, MeterLayer, RewriteModelLayer, RewrittenBody},
 };
 use tower_fleet_benches::now;
 
@@ -98,7 +98,8 @@ fn stack() -> impl Service<Request<Full<Bytes>>, Response = Response<impl http_b
         Ok::<_, BoxError>(Response::new(Full::new(Bytes::new())))
     });
     let deployment = Deployment::new("eu").model("gpt-4o-2024");
-    let prepared = RewriteModelLayer::new().include_usage(true).layer(client);
+    let prepared =
+        MeterLayer::new().include_usage(true).layer(RewriteModelLayer::new().layer(client));
     InspectLayer::new().layer(Balance::new(LeastBusy, [(deployment, prepared)]))
 }
 

@@ -195,7 +195,7 @@ pub fn metered(client: Deltas) -> Meter<Deltas> {
 /// A meter below an inspection, where the usage at a stream's end is hidden.
 #[must_use]
 pub fn hiding(client: Deltas) -> Inspect<Meter<Deltas>> {
-    InspectLayer::new().layer(metered(client))
+    InspectLayer::new().layer(MeterLayer::new().include_usage(true).layer(client))
 }
 
 /// A request for a chat completion as a stream.

@@ -9,7 +9,7 @@ use tower_fleet::{
     BoxError, Demand, Deployment, Error, GroupName,
     balance::{Balance, RoundRobin},
     body::ReplayBody,
-    llm::{InspectError, InspectLayer, RewriteModelLayer, RewrittenBody},
+    llm::{InspectError, InspectLayer, MeterLayer, RewriteModelLayer, RewrittenBody},
 };
 
 use super::support::{chunked, now, read};
@@ -131,8 +131,11 @@ fn send(body: &[u8], chunk: usize, include_usage: bool) -> Result<Sent, String> 
         response.extensions_mut().insert(Sent(group, sent));
         Ok::<_, BoxError>(response)
     });
-    let rewrite = RewriteModelLayer::new().include_usage(include_usage);
-    let member = (Deployment::new("a").model(MODEL), rewrite.layer(deployment));
+    let meter = MeterLayer::new().include_usage(include_usage);
+    let member = (
+        Deployment::new("a").model(MODEL),
+        meter.layer(RewriteModelLayer::new().layer(deployment)),
+    );
     // The deployment takes whatever is asked of it, a region too.
     let balance = Balance::new(RoundRobin, [member]).map_request(|mut request| {
         Demand::default().set(&mut request);

@@ -79,7 +79,7 @@ impl Exchange<'_> {
     fn run(self, chunk: usize) -> Seen {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
-        let meter = MeterLayer::new().on_usage(move |metered: &Metered<'_>| {
+        let meter = MeterLayer::new().include_usage(true).on_usage(move |metered: &Metered<'_>| {
             tell.lock().expect("no panic").push(metered.usage);
         });
         let answer = self.body.to_vec();

@@ -3,6 +3,8 @@
 mod deployment;
 mod router;
 
+use std::sync::Arc;
+
 use super::{Config, ConfigError, Problem, weights};
 use crate::{
     deployment::Deployment,
@@ -89,6 +91,8 @@ impl Config {
         {
             builder = builder.cooldown_of(one.id.as_str(), policy);
         }
+        let attempt =
+            self.prices.iter().fold(attempt, |attempt, it| attempt.prices(Arc::clone(it)));
         let builder = self.router.apply(builder).attempt_layer(attempt);
         builder.build().map_err(|error| {
             let problem =

@@ -49,6 +49,8 @@ struct Inner {
     stream_usage: Option<bool>,
     serves: Serves,
     price: Option<Arc<Price>>,
+    #[cfg(feature = "llm")]
+    provider: Option<Arc<str>>,
     vitals: Arc<Vitals>,
 }
 
@@ -87,6 +89,8 @@ impl Deployment {
             stream_usage: None,
             serves: Serves::default(),
             price: None,
+            #[cfg(feature = "llm")]
+            provider: None,
             vitals: Arc::default(),
         }))
     }
@@ -187,6 +191,15 @@ impl Deployment {
         self
     }
 
+    /// Who serves it, as a [price list](crate::llm::PriceList) calls them, such as `groq`. Unset by default.
+    #[cfg(feature = "llm")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
+    #[must_use]
+    pub fn provider(mut self, provider: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).provider = Some(provider.into());
+        self
+    }
+
     /// The name under which it knows the model it serves. Unset by default.
     #[must_use]
     pub fn model(mut self, model: impl Into<Arc<str>>) -> Self {
@@ -280,6 +293,14 @@ impl Deployment {
         self.0.price.as_deref()
     }
 
+    /// [Who serves it](Self::provider).
+    #[cfg(feature = "llm")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
+    #[must_use]
+    pub fn get_provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
     /// The tokens its answers took so far, and what they cost.
     #[must_use]
     pub fn usage(&self) -> UsageTotals {
@@ -319,15 +340,13 @@ impl Deployment {
         Arc::as_ptr(&self.0.vitals).addr()
     }
 
-    /// Enters what an answer took, and returns what it cost, where that is known.
+    /// Enters what an answer took, and what it cost, where that is known.
     #[cfg_attr(
         not(feature = "llm"),
         expect(dead_code, reason = "only answers of models are counted")
     )]
-    pub(crate) fn used(&self, usage: &Usage) -> Option<f64> {
-        let cost = self.0.price.as_ref().map(|price| price.cost(usage));
+    pub(crate) fn used(&self, usage: &Usage, cost: Option<f64>) {
         self.0.vitals.usage.lock().add(usage, cost);
-        cost
     }
 
     pub(crate) fn occupy(&self) {

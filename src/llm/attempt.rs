@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use tower_layer::Layer;
 
-use super::{Meter, MeterLayer, OnUsage, RewriteModel, RewriteModelLayer, Verify, VerifyLayer};
+use super::{
+    Meter, MeterLayer, OnUsage, PriceList, RewriteModel, RewriteModelLayer, Verify, VerifyLayer,
+};
 use crate::outcome::Classify;
 
 /// Everything of this room that goes around each attempt: [`Meter`] over [`Verify`] over [`RewriteModel`].
@@ -28,17 +32,26 @@ impl AttemptLayer {
         self
     }
 
-    /// What a response head means by itself, see [`VerifyLayer::classify`].
+    /// What a response head means by itself, see [`VerifyLayer::classify`] and [`MeterLayer::classify`].
     #[must_use]
     pub fn classify(mut self, classify: impl Classify) -> Self {
-        self.verify = self.verify.classify(classify);
+        let classify = Arc::new(classify);
+        self.verify = self.verify.classify(Arc::clone(&classify));
+        self.meter = self.meter.classify(classify);
         self
     }
 
-    /// Asks for the usage of streams, see [`RewriteModelLayer::include_usage`].
+    /// Prices of models that a wildcard stands for, see [`MeterLayer::prices`].
+    #[must_use]
+    pub fn prices(mut self, prices: Arc<PriceList>) -> Self {
+        self.meter = self.meter.prices(prices);
+        self
+    }
+
+    /// Asks for the usage of streams, see [`MeterLayer::include_usage`].
     #[must_use]
     pub fn include_usage(mut self, include: bool) -> Self {
-        self.rewrite = self.rewrite.include_usage(include);
+        self.meter = self.meter.include_usage(include);
         self
     }
 }

@@ -93,7 +93,7 @@ impl<S> Layer<S> for InspectLayer {
 /// | `max_completion_tokens`, else `max_output_tokens`, else `max_tokens` | | [`Demand::output_tokens`]; none where it is negative |
 /// | `messages`, `input`, `prompt`, `suffix`, `system`, `instructions`, `tools`, `functions` | | [`Demand::input_tokens`], by a [`TokenCounter`], and [`Demand::images`] |
 /// | `user`, else `metadata.user_id` | | [`Inspected::user`] |
-/// | `stream_options.include_usage` | | see [`RewriteModelLayer::include_usage`](super::RewriteModelLayer::include_usage) |
+/// | `stream_options.include_usage` | | see [`MeterLayer::include_usage`](super::MeterLayer::include_usage) |
 /// | `tags`*, `metadata.tags`* | `x-litellm-tags` | [`Demand::tags`] |
 /// | `priority`* | `x-litellm-priority` | [`Demand::priority`] |
 /// | `allowed_model_region`* | | [`Demand::region`] |

@@ -46,21 +46,18 @@ impl Inspected {
         self.user.as_deref()
     }
 
-    /// Whether the usage at the end of the stream is there because [`RewriteModel`](super::RewriteModel) asked for it,
-    /// where that [does](super::RewriteModelLayer::include_usage), and the caller did not: such a caller is not to see
-    /// it.
-    #[must_use]
-    pub const fn usage_is_added(&self) -> bool {
+    /// Whether the usage of the stream can be asked for, and the caller did not.
+    pub(super) const fn can_add_usage(&self) -> bool {
         let has_the_option =
             matches!(self.endpoint, Some(Endpoint::ChatCompletions | Endpoint::Completions));
         self.stream && has_the_option && !self.usage_wanted
     }
 
     /// What to change of the body for a deployment, in the order of the body: `model` is its name for the model, as
-    /// JSON.
-    pub(super) fn edits(&self, model: Option<&str>, include_usage: bool) -> Vec<Edit> {
+    /// JSON, and `adds_usage` says whether to ask for the usage.
+    pub(super) fn edits(&self, model: Option<&str>, adds_usage: bool) -> Vec<Edit> {
         let model = model.map(|name| self.model_slot.put(name));
-        let usage = (include_usage && self.usage_is_added()).then(|| self.want_usage.clone());
+        let usage = adds_usage.then(|| self.want_usage.clone());
         let mut edits = self.cuts.clone();
         edits.extend(model);
         edits.extend(usage);

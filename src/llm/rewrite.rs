@@ -13,31 +13,18 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::RewrittenBody;
-use crate::{Deployment, trail::Carried};
+use crate::trail::Carried;
 
 /// Applies [`RewriteModel`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RewriteModelLayer {
-    include_usage: bool,
-}
+#[non_exhaustive]
+pub struct RewriteModelLayer {}
 
 impl RewriteModelLayer {
     /// Rewrites the name of the model, and takes out what is not for a deployment.
     #[must_use]
     pub const fn new() -> Self {
-        Self { include_usage: false }
-    }
-
-    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where neither the caller does nor
-    /// the [deployment](crate::Deployment::stream_usage) says. Off by default, because not every server knows the option.
-    ///
-    /// That goes for chat completions and completions; other endpoints give the usage unasked. The caller then gets an
-    /// event it did not ask for, unless a layer above takes it out, see
-    /// [`Inspected::usage_is_added`](super::Inspected::usage_is_added).
-    #[must_use]
-    pub const fn include_usage(mut self, include: bool) -> Self {
-        self.include_usage = include;
-        self
+        Self {}
     }
 }
 
@@ -45,7 +32,7 @@ impl<S> Layer<S> for RewriteModelLayer {
     type Service = RewriteModel<S>;
 
     fn layer(&self, inner: S) -> RewriteModel<S> {
-        RewriteModel { inner, include_usage: self.include_usage }
+        RewriteModel { inner }
     }
 }
 
@@ -53,14 +40,14 @@ impl<S> Layer<S> for RewriteModelLayer {
 ///
 /// It calls the model by the name the deployment knows it under, also where the body names none; a wildcard in that name
 /// stands for what the group's [wildcards](crate::Captured) stood for. A deployment without a
-/// [model](crate::Deployment::model) gets the name that the caller gave. What a body says to a router and not to a deployment is taken out, see
-/// [`Inspect`](super::Inspect). All else goes on byte for byte, as slices of the memory it is in. Its `Accept-Encoding` is
-/// dropped, as the layers above could not read an answer that is compressed. A request that was not inspected is not
-/// changed.
+/// [model](crate::Deployment::model) gets the name that the caller gave. What a body says to a router and not to a
+/// deployment is taken out, see [`Inspect`](super::Inspect). A stream is asked for its usage where a
+/// [`Meter`](super::Meter) above [wants it](super::MeterLayer::include_usage). All else goes on byte for byte, as slices
+/// of the memory it is in. Its `Accept-Encoding` is dropped, as the layers above could not read an answer that is
+/// compressed. A request that was not inspected is not changed.
 #[derive(Clone, Debug)]
 pub struct RewriteModel<S> {
     inner: S,
-    include_usage: bool,
 }
 
 impl<S, B> Service<Request<B>> for RewriteModel<S>
@@ -80,9 +67,7 @@ where
         let edits = Carried::of(request.extensions()).and_then(|carried| {
             let name = model_of(carried).map(|name| serde_json::Value::from(name).to_string());
             let inspected = carried.inspected.as_ref()?;
-            let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
-            let own = deployment.and_then(Deployment::get_stream_usage);
-            Some(inspected.edits(name.as_deref(), own.unwrap_or(self.include_usage)))
+            Some(inspected.edits(name.as_deref(), carried.adds_usage))
         });
         if edits.is_some() {
             // The layers above could not read an answer that is compressed.

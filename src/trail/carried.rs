@@ -24,6 +24,9 @@ pub(crate) struct Carried {
     /// What the body asks for, and where in it.
     #[cfg(feature = "llm")]
     pub(crate) inspected: Option<Arc<crate::llm::Inspected>>,
+    /// This attempt is to ask for the usage of its stream: the layer that says so hides it again.
+    #[cfg(feature = "llm")]
+    pub(crate) adds_usage: bool,
     /// The head as the nearest fallback above has copied it.
     pub(crate) saved: Option<SavedHead>,
     /// What the request asks of layers in place of what their policies say.

@@ -16,8 +16,10 @@ use tower_fleet::{
     BoxError, Demand, Deployment, GroupName, Trail,
     balance::{Balance, LeastBusy},
     body::ReplayBody,
+    cooldown::{Cooldown, CooldownPolicy},
     deployment::Price,
-    llm::{InspectLayer, Meter, MeterLayer, Metered},
+    fleet::Fleet,
+    llm::{InspectLayer, Meter, MeterLayer, Metered, PriceList, RewriteModelLayer},
 };
 
 use super::{
@@ -40,7 +42,7 @@ fn events() -> Answer {
 
 /// What the hook was told, a line for each answer.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Told {
     fn layer(&self) -> MeterLayer {
@@ -55,7 +57,15 @@ impl Told {
         self.layer().layer(Fake::new([answer]))
     }
 
-    fn take(&self) -> Vec<String> {
+    /// What comes of a request for a chat completion.
+    pub(crate) async fn answer(
+        &self,
+        answer: Answer,
+    ) -> Response<impl Body<Data = Bytes, Error: std::fmt::Debug>> {
+        send(self.over(answer)).await
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -128,9 +138,9 @@ async fn a_stream_that_ends_early_is_estimated_by_its_text() {
     read(send(told.over(stream().broken())).await, 9).await;
     assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream())).await, 9).await;
-    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream().trailer("x", "y"))).await, 9).await;
-    assert_eq!(told.take(), [format!("{estimate}; whole")]);
+    assert_eq!(told.take(), [format!("{estimate}; cut")]);
     read(send(told.over(stream())).await, 0).await;
     assert_eq!(told.take(), ["input 50, estimated; cut"]);
 }
@@ -144,13 +154,48 @@ async fn a_stream_dropped_after_its_last_event_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_say_its_end_is_not_whole_but_no_failure() {
+    const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const GOES_ON: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n";
+    const MESSAGE: &str =
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
+    let told = Told::default();
+    for (path, last, how) in [
+        ("/v1/chat/completions", DELTA, "cut"),
+        ("/v1/chat/completions", GOES_ON, "cut"),
+        ("/v1/chat/completions", STOP, "whole"),
+        ("/v1/chat/completions", STOP.trim_end(), "whole"),
+        ("/v1/chat/completions", "data: [DONE]", "whole"),
+        ("/v1/messages", DELTA, "cut"),
+        ("/v1/messages", MESSAGE, "whole"),
+        ("/v1/messages", "data: {\"type\":\"message_stop\"}\n\n", "whole"),
+        ("/v1/completions", DELTA, "whole"),
+        ("/elsewhere", DELTA, "whole"),
+    ] {
+        let eu = Deployment::new("eu");
+        let client = told.over(events().data(DELTA).data(last));
+        let client = Cooldown::new(client, CooldownPolicy::default());
+        let mut request = request();
+        *request.uri_mut() = path.parse().unwrap();
+        let fleet = Balance::new(LeastBusy, [(eu.clone(), client)]);
+        read(fleet.oneshot(request).await.unwrap(), 9).await;
+        let told = told.take().concat();
+        assert!(told.ends_with(&format!("; {how}")), "{path} {last}: {told}");
+        assert_eq!(eu.health().totals().succeeded, 1, "{path} {last}");
+    }
+    // Whoever leaves before the usage comes has not read it to its end.
+    read(send(told.over(events().data(STOP).data(USAGE))).await, 1).await;
+    assert_eq!(told.take(), ["input 50, estimated; cut"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_unknown_and_not_nothing() {
     let told = Told::default();
     let eu = Deployment::new("eu");
     for answer in [
         json().header("content-encoding", "gzip").data(JSON),
         Answer::status(200).header("content-type", "audio/mpeg").data(JSON),
-        json().data(r#"{"error": "none of it"}"#),
+        json().data(r#"{"object": "none of it"}"#),
         json().data("no JSON"),
     ] {
         let client = told.over(answer);
@@ -215,8 +260,10 @@ where
     S: Service<Request<ReplayBody>, Response = Response<R>, Error: Into<BoxError>> + Clone,
     R: Body<Error = Infallible> + Unpin,
 {
-    let stack =
-        ServiceBuilder::new().layer(InspectLayer::new()).layer(MeterLayer::new()).service(client);
+    let stack = ServiceBuilder::new()
+        .layer(InspectLayer::new())
+        .layer(MeterLayer::new().include_usage(true))
+        .service(client);
     let asks = r#"{"model":"chat","stream":true}"#.to_owned();
     let request = Request::post("/v1/chat/completions").body(asks).unwrap();
     let answer = stack.oneshot(request).await.unwrap();
@@ -232,6 +279,72 @@ where
         }
     }
     (announced, String::from_utf8(read).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_a_wildcard_stands_for_is_priced_by_the_list() {
+    let list = br#"{
+        "llama": {"litellm_provider": "other", "input_cost_per_token": 1, "output_cost_per_token": 1},
+        "groq/llama": {"litellm_provider": "groq", "input_cost_per_token": 2, "output_cost_per_token": 2},
+        "gpt": {"litellm_provider": "openai", "input_cost_per_token": 3, "output_cost_per_token": 3}
+    }"#;
+    let list = Arc::new(PriceList::from_slice(list).unwrap());
+    let plain = || Deployment::new("eu").model("*");
+    for (deployment, asked, cost) in [
+        (plain(), "llama", Some(110.0)),
+        (plain().provider("groq"), "llama", Some(220.0)),
+        (plain().provider("openai"), "gpt", Some(330.0)),
+        (plain().provider("groq"), "gpt", None),
+        (plain().price(Price::new(4.0, 4.0)), "llama", Some(440.0)),
+        (Deployment::new("eu").model("llama"), "llama", None),
+    ] {
+        let meter = MeterLayer::new().prices(Arc::clone(&list));
+        let members = [(deployment.clone(), meter.layer(Fake::new([json().data(JSON)])))];
+        let fleet = Fleet::new([(GroupName::new("*"), Balance::new(LeastBusy, members))], []);
+        let mut request = request();
+        GroupName::new(asked).set(&mut request);
+        let trail = Trail::start(&mut request);
+        read(fleet.oneshot(request).await.unwrap(), 9).await;
+        let case = format!("{asked} of {:?}", deployment.get_provider());
+        assert_eq!(trail.attempts()[0].spent().unwrap().cost, cost, "{case}");
+        let totals = deployment.usage();
+        assert_eq!(
+            (totals.cost, totals.unpriced),
+            (cost.unwrap_or(0.0), u64::from(cost.is_none()))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_one_who_asked_for_the_usage_hides_it() {
+    let (asks, wants) =
+        (r#"{"model":"chat","stream":true}"#, r#""stream_options":{"include_usage":true}"#);
+    let asks_itself = format!(r#"{{"model":"chat","stream":true,{wants}}}"#);
+    for (layer, deployment, body, asked, hidden) in [
+        (false, None, asks, false, false),
+        (true, None, asks, true, true),
+        (false, Some(true), asks, true, true),
+        (true, Some(false), asks, false, false),
+        (true, Some(true), &*asks_itself, true, false),
+        (true, None, r#"{"model":"chat"}"#, false, false),
+    ] {
+        let client = Fake::new([events().data(DELTA).data(USAGE)]);
+        let sent = client.clone();
+        let stack =
+            MeterLayer::new().include_usage(layer).layer(RewriteModelLayer::new().layer(client));
+        let mut eu = Deployment::new("eu");
+        if let Some(ask) = deployment {
+            eu = eu.stream_usage(ask);
+        }
+        let stack = InspectLayer::new().layer(Balance::new(LeastBusy, [(eu, stack)]));
+        let request = Request::post("/v1/chat/completions").body(body.to_owned()).unwrap();
+        let got = stack.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        let case = format!("layer {layer}, deployment {deployment:?}, {body}");
+        assert_eq!(got.to_bytes() == DELTA, hidden, "{case}");
+        let calls = sent.calls();
+        let sent = str::from_utf8(calls[0].body.as_ref().unwrap()).unwrap();
+        assert_eq!(sent.contains(wants), asked, "{case}: {sent}");
+    }
 }
 
 /// A body whose end comes to light only after its last chunk, as over HTTP/2.

@@ -77,6 +77,7 @@ impl Golden {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
         let meter = MeterLayer::new()
+            .include_usage(true)
             .on_usage(move |metered: &Metered<'_>| tell.lock().unwrap().push(text(metered.usage)));
         let mut request = Request::post(self.endpoint()).body(asks(stream)).unwrap();
         let mut demand = Demand::default();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod ends;
+mod errors;
 mod golden;
 #[path = "../support/mod.rs"]
 mod support;

@@ -34,6 +34,7 @@ impl DeploymentConfig {
         let one = set(one, self.num_retries, Deployment::retries);
         let one = set(one, self.prices.over(listed.price.as_ref()), Deployment::price);
         let one = set(one, self.paths(), Deployment::endpoints);
+        let one = set(one, self.known_provider(), Deployment::provider);
         let one = one.stream_usage(self.include_usage.unwrap_or_else(|| self.tells_usage()));
         if self.blocked {
             one.health().pause();
@@ -87,9 +88,13 @@ impl DeploymentConfig {
             let own = provider.and_then(|_| prices.get(provider, model));
             return own.or_else(|| prices.get(None, model));
         }
-        // Without a provider it is OpenAI's, or of a server of which a list knows nothing.
-        let provider = provider.or((self.api == Provider::OpenAi).then_some("openai"));
-        prices.get(Some(provider?), &self.model)
+        prices.get(Some(self.known_provider()?), &self.model)
+    }
+
+    /// Who serves it. Without a provider it is OpenAI's, or of a server of which a list knows nothing.
+    fn known_provider(&self) -> Option<&str> {
+        let provider = self.provider.as_deref();
+        provider.or((self.api == Provider::OpenAi).then_some("openai"))
     }
 
     /// Where it is, or what of that cannot be sent.

@@ -12,7 +12,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{document::Document, report::Report, stream::Stream};
+use super::{document::Document, errors::Errors, report::Report, stream::Stream};
 
 pin_project! {
     /// The response body of a [`Meter`](super::Meter): its tokens are counted as it passes.
@@ -39,6 +39,7 @@ pub(super) struct Reading {
     due: VecDeque<Bytes>,
     /// Sent at the end.
     report: Option<Report>,
+    errors: Errors,
 }
 
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(super) enum Format {
 
 impl Format {
     /// The format of an answer with these headers; `hides` the added usage of a stream.
-    pub(super) fn of(headers: &HeaderMap, hides: bool) -> Self {
+    pub(super) fn of(headers: &HeaderMap, hides: bool, errors: &Errors) -> Self {
         let encodings = headers.get_all(CONTENT_ENCODING);
         if encodings.iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Self::Unread;
@@ -59,9 +60,9 @@ impl Format {
         let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if kind.eq_ignore_ascii_case(b"text/event-stream") {
-            Self::Events(Stream::new(hides))
+            Self::Events(Stream::new(hides, errors.clone()))
         } else if kind.eq_ignore_ascii_case(b"application/json") {
-            Self::Json(Document::default())
+            Self::Json(Document::new(errors.clone()))
         } else {
             Self::Unread
         }
@@ -89,21 +90,25 @@ impl Reading {
 
     fn end(&mut self, whole: bool) {
         let Some(report) = self.report.take() else { return };
-        let (tally, over) = match &mut self.format {
-            Format::Json(document) => (Some(document.tally()), false),
+        let (mut whole, mut cut) = (whole, !whole);
+        let tally = match &mut self.format {
+            Format::Json(document) => Some(document.tally()),
             Format::Events(stream) => {
                 stream.finish(whole, &mut self.due);
-                (Some(stream.tally()), stream.is_over())
+                whole |= stream.is_over();
+                cut = !whole;
+                whole &= stream.has_said_its_end() || !report.stream_says_its_end();
+                Some(stream.tally())
             }
-            Format::Unread => (None, false),
+            Format::Unread => None,
         };
-        let whole = whole || over;
+        let failed = self.errors.any();
         let usage = tally.and_then(|mut tally| {
             // What was cut off before anything came of it has taken its input all the same.
-            tally.recognized |= !whole;
+            tally.recognized |= cut && !failed;
             tally.usage(report.input())
         });
-        report.send(usage, whole);
+        report.send(usage, whole && !failed);
     }
 }
 
@@ -114,9 +119,10 @@ impl Drop for Reading {
 }
 
 impl<B: Body> MeteredBody<B> {
-    pub(super) fn new(inner: B, format: Format, report: Report) -> Self {
+    pub(super) fn new(inner: B, format: Format, report: Report, errors: Errors) -> Self {
         let remaining = inner.size_hint().exact();
-        let mut reading = Reading { format, remaining, due: VecDeque::new(), report: Some(report) };
+        let mut reading =
+            Reading { format, remaining, due: VecDeque::new(), report: Some(report), errors };
         if inner.is_end_stream() {
             reading.end(true);
         }

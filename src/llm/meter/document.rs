@@ -1,16 +1,18 @@
 use memchr::memchr2;
 
 use super::{
+    errors::Errors,
     json::Cursor,
     tokens::{Tally, Told},
 };
 
-/// The longest `usage` that is read.
+/// The longest `usage`, or error, that is read.
 const LONGEST: usize = 16 * 1024;
 /// The longest name of a member that is looked for.
 const NAME: usize = 8;
 
-/// Finds the `usage` of a JSON object whose bytes pass in chunks, and how much text there is in its output.
+/// Finds the `usage` and the `error` of a JSON object whose bytes pass in chunks, and how much text there is in its
+/// output.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     depth: usize,
@@ -18,13 +20,14 @@ pub(super) struct Document {
     member: Member,
     /// The latest string that began at the depth of the members, as far as it fits.
     name: Name,
-    /// The value of `usage` so far.
-    usage: Vec<u8>,
+    /// The value so far of the member that is read.
+    value: Vec<u8>,
     /// Bytes of the latest string, which is a name if a colon comes.
     string: u64,
     text: u64,
     told: Option<Told>,
     recognized: bool,
+    errors: Errors,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,7 @@ enum Place {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Member {
     Usage,
+    Error,
     Output,
     #[default]
     Other,
@@ -63,7 +67,18 @@ impl Name {
     }
 }
 
+impl Member {
+    /// Its value is read.
+    const fn is_kept(self) -> bool {
+        matches!(self, Self::Usage | Self::Error)
+    }
+}
+
 impl Document {
+    pub(super) fn new(errors: Errors) -> Self {
+        Self { errors, ..Self::default() }
+    }
+
     pub(super) fn read(&mut self, chunk: &[u8]) {
         let mut at = 0;
         let mut kept = 0;
@@ -77,9 +92,9 @@ impl Document {
             at += length;
             let byte = chunk[at];
             let ends = self.depth == 1 && matches!(byte, b',' | b'}');
-            if ends && self.member == Member::Usage {
+            if ends && self.member.is_kept() {
                 self.keep(&chunk[kept..at]);
-                self.end_usage();
+                self.end_kept();
             }
             self.structure(byte);
             at += 1;
@@ -87,7 +102,7 @@ impl Document {
                 kept = at;
             }
         }
-        if self.member == Member::Usage {
+        if self.member.is_kept() {
             self.keep(&chunk[kept..]);
         }
     }
@@ -155,26 +170,36 @@ impl Document {
     fn begin_member(&mut self) {
         self.member = match self.name.as_bytes() {
             b"usage" => Member::Usage,
+            b"error" => Member::Error,
             b"choices" | b"content" | b"output" => Member::Output,
             _ => Member::Other,
         };
         self.recognized |= self.member == Member::Output || self.name.as_bytes() == b"data";
-        self.usage.clear();
+        self.value.clear();
     }
 
     fn keep(&mut self, part: &[u8]) {
-        if self.usage.len() + part.len() <= LONGEST {
-            self.usage.extend_from_slice(part);
-        } else {
-            self.member = Member::Other;
+        let room = LONGEST - self.value.len();
+        self.value.extend_from_slice(&part[..part.len().min(room)]);
+        if part.len() > room {
+            self.end_kept();
         }
     }
 
-    fn end_usage(&mut self) {
-        self.member = Member::Other;
-        let mut told = Told::default();
-        if told.read(&mut Cursor::new(&self.usage)) == Some(true) {
-            self.told = Some(told);
+    fn end_kept(&mut self) {
+        let mut cursor = Cursor::new(&self.value);
+        match std::mem::take(&mut self.member) {
+            Member::Usage => {
+                let mut told = Told::default();
+                if told.read(&mut cursor) == Some(true) {
+                    self.told = Some(told);
+                }
+            }
+            // One too long tells that it is one, and no more.
+            Member::Error if cursor.is_error() == Some(true) => {
+                self.errors.found(&[b"{\"error\":", &*self.value, b"}"].concat());
+            }
+            Member::Error | Member::Output | Member::Other => {}
         }
     }
 }

@@ -108,6 +108,12 @@ impl<'a> Cursor<'a> {
         before.get(..before.len() - self.rest.len())
     }
 
+    /// Whether what comes next is an error, as an object or a text.
+    pub(super) fn is_error(&mut self) -> Option<bool> {
+        let first = self.peek()?;
+        Some(first == b'{' || first == b'"' && !self.rest.starts_with(b"\"\""))
+    }
+
     /// Goes past a value.
     pub(super) fn skip(&mut self) -> Option<()> {
         let mut depth = 0_usize;

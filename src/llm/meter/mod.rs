@@ -2,6 +2,7 @@
 
 mod body;
 mod document;
+mod errors;
 mod events;
 mod json;
 mod report;

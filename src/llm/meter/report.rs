@@ -5,7 +5,7 @@ use http::{Extensions, Uri};
 use crate::{
     Deployment, GroupName, Trail,
     deployment::Usage,
-    llm::Endpoint,
+    llm::{Endpoint, PriceList},
     trail::{Captured, Carried, Spent},
 };
 
@@ -23,9 +23,12 @@ pub struct Metered<'a> {
     pub endpoint: Option<Endpoint>,
     /// The tokens; none where the answer could not be read or told nothing.
     pub usage: Option<Usage>,
-    /// What they cost, in US dollars, where the deployment has a [price](Deployment::price).
+    /// What they cost, in US dollars, where the deployment has a [price](Deployment::price) or a
+    /// [list](super::MeterLayer::prices) knows it.
     pub cost: Option<f64>,
-    /// The answer came to its end; not so where it broke, or nobody read it to the end.
+    /// The answer came to its end; not so where it broke, told of an error, or nobody read it to the end. A stream of
+    /// chat completions or messages must have said that it ends, by a finish reason or its last event: without, it was
+    /// cut off somewhere on the way, though nothing broke. That alone makes it no failure.
     pub whole: bool,
 }
 
@@ -54,6 +57,7 @@ pub(super) struct Report {
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
+    prices: Option<Arc<PriceList>>,
     on_usage: Option<Arc<dyn OnUsage>>,
 }
 
@@ -61,6 +65,7 @@ impl Report {
     pub(super) fn new(
         uri: &Uri,
         extensions: &Extensions,
+        prices: Option<Arc<PriceList>>,
         on_usage: Option<Arc<dyn OnUsage>>,
     ) -> Self {
         let carried = Carried::of(extensions);
@@ -77,6 +82,7 @@ impl Report {
                 .and_then(|inspected| inspected.endpoint)
                 .or_else(|| Endpoint::of_path(uri.path())),
             input: demand.and_then(|demand| demand.input_tokens),
+            prices,
             on_usage,
         }
     }
@@ -86,21 +92,34 @@ impl Report {
         self.input
     }
 
+    /// Whether a stream says that it ends, before it does.
+    pub(super) const fn stream_says_its_end(&self) -> bool {
+        matches!(self.endpoint, Some(Endpoint::ChatCompletions | Endpoint::Messages))
+    }
+
     /// Tells all whom it concerns.
     pub(super) fn send(self, usage: Option<Usage>, whole: bool) {
         // Of an answer of an unknown kind there is nothing to go by.
         let usage = usage.filter(|usage| !usage.estimated || self.endpoint.is_some());
         let deployment = self.deployment.as_ref();
-        let cost = usage.and_then(|usage| deployment?.used(&usage));
-        if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
-            trail.spent(*index, Spent { usage, cost });
-        }
-        let Some(on_usage) = &self.on_usage else { return };
         let model = deployment.and_then(Deployment::get_model);
         let filled = match (model, &self.captured) {
             (Some(model), Some(captured)) if model.contains('*') => Some(captured.fill(model)),
             _ => None,
         };
+        let listed = || {
+            let provider = deployment?.get_provider();
+            self.prices.as_ref()?.get(provider, filled.as_deref()?)?.price.as_ref()
+        };
+        let price = deployment.and_then(Deployment::get_price).or_else(listed);
+        let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
+        if let (Some(deployment), Some(usage)) = (deployment, usage) {
+            deployment.used(&usage, cost);
+        }
+        if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
+            trail.spent(*index, Spent { usage, cost });
+        }
+        let Some(on_usage) = &self.on_usage else { return };
         on_usage.on_usage(&Metered {
             deployment,
             group: self.group.as_ref(),

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, header::CONTENT_LENGTH, response::Parts};
+use http::{Extensions, Method, Request, Response, header::CONTENT_LENGTH, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -14,21 +14,30 @@ use tower_service::Service;
 
 use super::{
     body::{Format, MeteredBody},
+    errors::Errors,
     report::{OnUsage, Report},
 };
-use crate::trail::{Answered, Carried};
+use crate::{
+    Deployment,
+    llm::PriceList,
+    outcome::Classify,
+    trail::{Answered, Carried},
+};
 
 /// Applies [`Meter`].
 #[derive(Clone, Default)]
 pub struct MeterLayer {
     on_usage: Option<Arc<dyn OnUsage>>,
+    classify: Option<Arc<dyn Classify>>,
+    include_usage: bool,
+    prices: Option<Arc<PriceList>>,
 }
 
 impl MeterLayer {
     /// Counts for the deployments and the trail.
     #[must_use]
     pub const fn new() -> Self {
-        Self { on_usage: None }
+        Self { on_usage: None, classify: None, include_usage: false, prices: None }
     }
 
     /// Tells `on_usage` too what each answer took. By default nothing else is told.
@@ -37,13 +46,54 @@ impl MeterLayer {
         self.on_usage = Some(Arc::new(on_usage));
         self
     }
+
+    /// Asks for the usage at the end of each stream (`stream_options.include_usage`), where neither the caller does nor
+    /// the [deployment](crate::Deployment::stream_usage) says, and [hides](Meter#usage-that-nobody-asked-for) it from the
+    /// caller. Off by default, because not every server knows the option.
+    ///
+    /// That goes for chat completions and completions; other endpoints give the usage unasked. It takes an
+    /// [`Inspect`](crate::llm::Inspect) above, and a [`RewriteModel`](crate::llm::RewriteModel) below.
+    #[must_use]
+    pub const fn include_usage(mut self, include: bool) -> Self {
+        self.include_usage = include;
+        self
+    }
+
+    /// Where to look for the price of a deployment that has none of its [own](Deployment::price) and whose model has a
+    /// wildcard: there by the name that is filled in, as its [provider](Deployment::provider) serves it, where that is
+    /// known. By default its answers have no price.
+    #[must_use]
+    pub fn prices(mut self, prices: Arc<PriceList>) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// What a status means that an [error within an answer](Meter#errors-within-an-answer) names. By default what
+    /// [`HttpClassify::inference`](crate::outcome::HttpClassify::inference) says.
+    #[must_use]
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        self.classify = Some(Arc::new(classify));
+        self
+    }
+}
+
+impl MeterLayer {
+    /// Whether to ask for the usage of the stream on behalf of this attempt; those below learn it.
+    fn adds_usage(&self, extensions: &mut Extensions) -> bool {
+        let Some(carried) = extensions.get_mut::<Carried>() else { return false };
+        let deployment = carried.attempt.as_ref().map(|attempt| &attempt.deployment);
+        let own = deployment.and_then(Deployment::get_stream_usage);
+        let can = carried.inspected.as_ref().is_some_and(|inspected| inspected.can_add_usage());
+        carried.adds_usage = can && own.unwrap_or(self.include_usage);
+        carried.adds_usage
+    }
 }
 
 impl<S> Layer<S> for MeterLayer {
     type Service = Meter<S>;
 
     fn layer(&self, inner: S) -> Meter<S> {
-        Meter { inner, on_usage: self.on_usage.clone() }
+        Meter { inner, layer: self.clone() }
     }
 }
 
@@ -101,15 +151,23 @@ impl fmt::Debug for MeterLayer {
 /// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
 /// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
 ///
+/// # Errors within an answer
+///
+/// A stream that has begun well may still tell of an error, and so may JSON under a status of success: by a member
+/// `error`, or an event of the type `error` or `response.failed`. It goes to the caller as it is, but the answer is not
+/// [`whole`](crate::llm::Metered::whole), and a [`Cooldown`](crate::cooldown::Cooldown) above takes it for the failure that it is:
+/// for the health of the deployment and the [`Trail`](crate::Trail).
+///
 /// # Usage that nobody asked for
 ///
-/// OpenAI's streams tell their tokens only if asked to. Where that was added to a request whose caller did not ask, the
-/// chunk that has the usage and no choices is taken out of the stream. No other byte changes; an event that comes in
+/// OpenAI's streams tell their tokens only if asked to. Where this layer [asks](MeterLayer::include_usage) for a caller
+/// who did not, the chunk that has the usage and no choices is taken out of the stream, unless it has members that
+/// OpenAI's has not, such as Perplexity's `citations`: those may be news to the caller. No other byte changes; an event that comes in
 /// several chunks is held as long as it may turn out to be that one, a few hundred bytes mostly.
 #[derive(Clone)]
 pub struct Meter<S> {
     inner: S,
-    on_usage: Option<Arc<dyn OnUsage>>,
+    layer: MeterLayer,
 }
 
 impl<S: fmt::Debug> fmt::Debug for Meter<S> {
@@ -131,14 +189,19 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // Whatever else is asked of such an API takes no tokens.
         let asked = (request.method() == Method::POST).then(|| {
-            let extensions = request.extensions();
-            let inspected = Carried::of(extensions).and_then(|carried| carried.inspected.as_ref());
+            let hides = self.layer.adds_usage(request.extensions_mut());
             Asked {
-                report: Report::new(request.uri(), extensions, self.on_usage.clone()),
-                hides: inspected.is_some_and(|inspected| inspected.usage_is_added()),
+                report: Report::new(
+                    request.uri(),
+                    request.extensions(),
+                    self.layer.prices.clone(),
+                    self.layer.on_usage.clone(),
+                ),
+                hides,
+                classify: self.layer.classify.clone(),
             }
         });
         MeterFuture { future: self.inner.call(request), asked }
@@ -146,10 +209,10 @@ where
 }
 
 /// What the answer is read for.
-#[derive(Debug)]
 struct Asked {
     report: Report,
     hides: bool,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl Asked {
@@ -160,11 +223,13 @@ impl Asked {
         if failed || !head.status.is_success() {
             return MeteredBody::unmetered(body);
         }
-        let format = Format::of(&head.headers, self.hides);
+        let late = Answered::entry(&mut head.extensions).late.get_or_insert_default().clone();
+        let errors = Errors::new(late, self.classify);
+        let format = Format::of(&head.headers, self.hides, &errors);
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }
-        MeteredBody::new(body, format, self.report)
+        MeteredBody::new(body, format, self.report, errors)
     }
 }
 

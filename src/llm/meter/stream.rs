@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{events, tokens::Tally};
+use super::{errors::Errors, events, tokens::Tally};
 use crate::llm::sse::EventReader;
 
 /// The longest event that is hidden, and so the most that is held; the usage of a stream takes a few hundred bytes.
@@ -15,6 +15,9 @@ pub(super) struct Stream {
     tally: Tally,
     /// The last event has come.
     over: bool,
+    /// It was told why the model has ended.
+    finished: bool,
+    errors: Errors,
     hides: Option<Hides>,
 }
 
@@ -30,8 +33,8 @@ struct Hides {
 }
 
 impl Stream {
-    pub(super) fn new(hides: bool) -> Self {
-        Self { hides: hides.then(Hides::default), ..Self::default() }
+    pub(super) fn new(hides: bool, errors: Errors) -> Self {
+        Self { hides: hides.then(Hides::default), errors, ..Self::default() }
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -40,6 +43,11 @@ impl Stream {
 
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether it may end here.
+    pub(super) fn has_said_its_end(&self) -> bool {
+        self.over || self.finished
     }
 
     /// Whether events are hidden: then less comes out than goes in.
@@ -61,6 +69,10 @@ impl Stream {
         while let Some((used, data)) = self.events.next(&chunk[at..]) {
             let seen = data.map(|data| events::read(data, &mut self.tally)).unwrap_or_default();
             self.over |= seen.last;
+            self.finished |= seen.finished;
+            if let Some(error) = seen.error {
+                self.errors.found(error);
+            }
             let end = at + used;
             if let Some(hides) = &mut self.hides {
                 let fits = || hides.held.iter().map(Bytes::len).sum::<usize>() + used <= HELD;
@@ -101,6 +113,10 @@ impl Stream {
         let pending = if whole { self.events.pending() } else { None };
         let seen = pending.map(|data| events::read(data, &mut self.tally)).unwrap_or_default();
         self.over |= seen.last;
+        self.finished |= seen.finished;
+        if let Some(error) = seen.error {
+            self.errors.found(error);
+        }
         let Some(hides) = &mut self.hides else { return };
         if seen.is_usage_alone() {
             hides.held.clear();

@@ -36,11 +36,15 @@ fn attempt<B>(request: &mut Request<B>, model: &str) {
     });
 }
 
+/// `request` as a meter hands it on that asks for the usage where it can.
+fn with_usage<B>(mut request: Request<B>) -> Request<B> {
+    let carried = Carried::entry(request.extensions_mut());
+    carried.adds_usage = carried.inspected.as_ref().unwrap().can_add_usage();
+    request
+}
+
 /// The head and the chunks that reach the deployment.
-async fn sent<B>(
-    layer: RewriteModelLayer,
-    request: Request<B>,
-) -> (http::request::Parts, Vec<Bytes>)
+async fn sent<B>(request: Request<B>) -> (http::request::Parts, Vec<Bytes>)
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -56,20 +60,18 @@ where
         assert!(expected.is_none_or(|expected| expected == len));
         Ok::<_, BoxError>((head, chunks))
     });
-    layer.layer(client).oneshot(request).await.unwrap()
+    RewriteModelLayer::new().layer(client).oneshot(request).await.unwrap()
 }
 
-async fn sent_text(
-    layer: RewriteModelLayer,
-    path: &str,
-    model: Option<&str>,
-    body: &str,
-) -> String {
+async fn sent_text(adds_usage: bool, path: &str, model: Option<&str>, body: &str) -> String {
     let mut request = inspected(path, body.to_owned()).await;
     if let Some(model) = model {
         attempt(&mut request, model);
     }
-    String::from_utf8(sent(layer, request).await.1.concat()).unwrap()
+    if adds_usage {
+        request = with_usage(request);
+    }
+    String::from_utf8(sent(request).await.1.concat()).unwrap()
 }
 
 const CHAT: &str = "/v1/chat/completions";
@@ -77,7 +79,7 @@ const STREAM: &str = r#"{"stream":true,"model":"chat"}"#;
 
 #[tokio::test]
 async fn the_model_is_called_by_the_deployments_name() {
-    let plain = RewriteModelLayer::new();
+    let plain = false;
     let body = r#"{"model": "chat", "x": "chat"}"#;
     assert_eq!(
         sent_text(plain, CHAT, Some("gpt\"4"), body).await,
@@ -113,7 +115,7 @@ async fn a_wildcard_stands_for_what_the_groups_did() {
     attempt(&mut request, "gpt-*");
     let captured = Captured::new(["mini".into()]);
     Carried::entry(request.extensions_mut()).captured = Some(captured);
-    let (_, chunks) = sent(RewriteModelLayer::new(), request).await;
+    let (_, chunks) = sent(request).await;
     assert_eq!(chunks.concat(), br#"{"model": "gpt-mini"}"#);
 }
 
@@ -122,7 +124,7 @@ async fn what_is_for_a_router_is_taken_out_even_where_no_deployment_was_picked()
     let body =
         r#"{"timeout": 3, "model": "chat", "metadata": {"tags": ["a"], "x": 1}, "fallbacks": []}"#;
     let left = r#"{"model": "chat", "metadata": {"x": 1}}"#;
-    assert_eq!(sent_text(RewriteModelLayer::new(), CHAT, None, body).await, left);
+    assert_eq!(sent_text(false, CHAT, None, body).await, left);
 }
 
 #[tokio::test]
@@ -141,9 +143,9 @@ async fn what_only_litellms_proxy_knows_reaches_no_deployment() {
 #[tokio::test]
 async fn a_length_that_changes_is_not_announced() {
     let request = inspected(CHAT, r#"{"model": "chat"}"#).await;
-    assert!(sent(RewriteModelLayer::new(), request).await.0.headers.contains_key(CONTENT_LENGTH));
+    assert!(sent(request).await.0.headers.contains_key(CONTENT_LENGTH));
     let request = inspected(CHAT, r#"{"model": "chat", "tags": []}"#).await;
-    assert!(!sent(RewriteModelLayer::new(), request).await.0.headers.contains_key(CONTENT_LENGTH));
+    assert!(!sent(request).await.0.headers.contains_key(CONTENT_LENGTH));
 }
 
 #[tokio::test]
@@ -155,17 +157,17 @@ async fn an_answer_that_could_not_be_read_is_not_asked_for() {
     };
     // Even where nothing else changes.
     let request = with_encoding(r#"{"model": "chat"}"#).await;
-    let (head, _) = sent(RewriteModelLayer::new(), request).await;
+    let (head, _) = sent(request).await;
     assert!(!head.headers.contains_key(ACCEPT_ENCODING));
     let mut request = with_encoding(r#"{"model": "chat"}"#).await;
     request.extensions_mut().clear();
-    let (head, _) = sent(RewriteModelLayer::new(), request).await;
+    let (head, _) = sent(request).await;
     assert_eq!(head.headers[ACCEPT_ENCODING], "gzip", "nobody above reads it");
 }
 
 #[tokio::test]
 async fn the_usage_of_a_stream_is_asked_for_where_that_is_wanted() {
-    let with = RewriteModelLayer::new().include_usage(true);
+    let (with, plain) = (true, false);
     let asked = r#"{"stream":true,"model":"gpt","stream_options":{"include_usage":true}}"#;
     assert_eq!(sent_text(with, CHAT, Some("gpt"), STREAM).await, asked);
     assert_eq!(sent_text(with, "/completions", Some("gpt"), STREAM).await, asked);
@@ -175,7 +177,7 @@ async fn the_usage_of_a_stream_is_asked_for_where_that_is_wanted() {
     for unasked in [
         sent_text(with, "/v1/responses", None, STREAM).await,
         sent_text(with, "/v1/messages", None, STREAM).await,
-        sent_text(RewriteModelLayer::new(), CHAT, None, STREAM).await,
+        sent_text(plain, CHAT, None, STREAM).await,
     ] {
         assert_eq!(unasked, STREAM);
     }
@@ -186,7 +188,7 @@ async fn the_usage_of_a_stream_is_asked_for_where_that_is_wanted() {
 #[tokio::test]
 async fn a_caller_is_not_to_see_a_usage_it_did_not_ask_for() {
     let added = async |path, body: &'static str| {
-        crate::llm::Inspected::of(&inspected(path, body).await).unwrap().usage_is_added()
+        crate::llm::Inspected::of(&inspected(path, body).await).unwrap().can_add_usage()
     };
     assert!(added(CHAT, STREAM).await);
     assert!(added("/completions", STREAM).await);
@@ -206,7 +208,7 @@ async fn ten_megabytes_go_out_as_slices_of_the_memory_they_came_in() {
     let body = Bytes::from(body);
     let mut request = inspected(CHAT, body.clone()).await;
     attempt(&mut request, "gpt");
-    let (_, chunks) = sent(RewriteModelLayer::new().include_usage(true), request).await;
+    let (_, chunks) = sent(with_usage(request)).await;
     let memory = body.as_ptr_range();
     let (ours, copied): (Vec<_>, Vec<_>) =
         chunks.iter().partition(|chunk| memory.contains(&chunk.as_ptr()));
@@ -371,7 +373,7 @@ proptest! {
                 ends.windows(2).map(|w| Ok::<_, Infallible>(Frame::data(body.slice(w[0]..w[1])))).collect();
             let mut request = request.map(|_| StreamBody::new(stream::iter(chunks)));
             attempt(&mut request, "gpt");
-            sent(RewriteModelLayer::new().include_usage(true), request).await.1.concat()
+            sent(with_usage(request)).await.1.concat()
         });
         let sent: Value = serde_json::from_slice(&sent).map_err(|error| {
             TestCaseError::fail(format!("{error}: {}", String::from_utf8_lossy(&sent)))

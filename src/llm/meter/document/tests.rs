@@ -66,7 +66,7 @@ fn an_endless_usage_and_endless_depth_take_no_memory() {
     for _ in 0..1000 {
         document.read(&[b'x'; 1024]);
     }
-    assert!(document.usage.capacity() <= 2 * LONGEST);
+    assert!(document.value.capacity() <= 2 * LONGEST);
     let mut document = Document::default();
     for _ in 0..1000 {
         document.read(&[b'['; 1024]);

@@ -21,7 +21,7 @@ fn ended(stream: &mut Stream, whole: bool) -> Vec<String> {
 
 #[test]
 fn chunks_of_other_events_pass_at_once_and_as_they_are() {
-    let mut stream = Stream::new(true);
+    let mut stream = Stream::new(true, Errors::default());
     let two = format!("{DELTA}{DELTA}");
     let azure = "data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n";
     for chunk in [DELTA, &two, ": ping\n\n", azure, "data: {\"error\":{\"code\":500}}\n\n", DONE] {
@@ -32,7 +32,7 @@ fn chunks_of_other_events_pass_at_once_and_as_they_are() {
 #[test]
 fn the_added_usage_is_taken_out_of_its_chunk_and_nothing_else() {
     for (before, after) in [("", ""), (DELTA, ""), ("", DONE), (DELTA, DONE)] {
-        let mut stream = Stream::new(true);
+        let mut stream = Stream::new(true, Errors::default());
         let out = passed(&mut stream, &format!("{before}{USAGE}{after}")).concat();
         assert_eq!(out, format!("{before}{after}"));
         assert_eq!(stream.tally().usage(None).unwrap().output, 2);
@@ -40,8 +40,17 @@ fn the_added_usage_is_taken_out_of_its_chunk_and_nothing_else() {
 }
 
 #[test]
+fn members_that_say_nothing_or_are_of_openais_chunk_do_not_keep_it() {
+    let own = r#""object":"x","service_tier":"a","obfuscation":"b","system_fingerprint":null,"created":1,"model":"m","#;
+    for members in [own, "\"error\":null,", "\"citations\":null,"] {
+        let event = USAGE.replacen('{', &format!("{{{members}"), 1);
+        assert_eq!(passed(&mut Stream::new(true, Errors::default()), &event), [""; 0]);
+    }
+}
+
+#[test]
 fn an_event_is_held_no_longer_than_it_may_be_the_added_usage() {
-    let mut stream = Stream::new(true);
+    let mut stream = Stream::new(true, Errors::default());
     assert_eq!(passed(&mut stream, "data: {\"id\":\"1\","), [""; 0]);
     assert!(stream.holds());
     assert_eq!(passed(&mut stream, "\"choices\":["), [""; 0]);
@@ -56,23 +65,30 @@ fn an_event_is_held_no_longer_than_it_may_be_the_added_usage() {
 
 #[test]
 fn an_event_too_long_for_a_usage_passes_whole_however_it_comes() {
-    let begin = format!("data: {{\"x\":\"{}", "x".repeat(HELD - 20));
+    let begin = format!("data: {{\"id\":\"{}", "x".repeat(HELD - 20));
     let end = format!("{}\",{}", "x".repeat(30), USAGE.trim_start_matches("data: {"));
 
-    let mut stream = Stream::new(true);
+    let mut stream = Stream::new(true, Errors::default());
     assert_eq!(passed(&mut stream, &begin), [""; 0]);
     assert_eq!(passed(&mut stream, &"x".repeat(30)).len(), 2);
     assert_eq!(passed(&mut stream, &end), [&*end]);
     let whole = format!("{begin}{end}");
-    assert_eq!(passed(&mut Stream::new(true), &whole), [whole]);
+    assert_eq!(passed(&mut Stream::new(true, Errors::default()), &whole), [whole]);
 }
 
 #[test]
 fn an_event_that_says_two_things_passes_whole_however_it_comes() {
-    for member in ["\"usage\":null,", "\"choices\":[{}],"] {
+    let members = [
+        "\"usage\":null,",
+        "\"choices\":[{}],",
+        "\"citations\":[],",
+        "\"error\":{},",
+        "\"x_groq\":{},",
+    ];
+    for member in members {
         let event = USAGE.replacen('{', &format!("{{{member}"), 1);
-        assert_eq!(passed(&mut Stream::new(true), &event), [&*event]);
-        let mut stream = Stream::new(true);
+        assert_eq!(passed(&mut Stream::new(true, Errors::default()), &event), [&*event]);
+        let mut stream = Stream::new(true, Errors::default());
         let (begin, end) = event.split_at(event.find(member).unwrap() + member.len());
         assert_eq!(passed(&mut stream, begin), [begin]);
         assert_eq!(passed(&mut stream, end), [end]);
@@ -82,12 +98,12 @@ fn an_event_that_says_two_things_passes_whole_however_it_comes() {
 #[test]
 fn what_is_held_at_the_end_is_passed_on_unless_it_is_the_usage() {
     for whole in [true, false] {
-        let mut stream = Stream::new(true);
+        let mut stream = Stream::new(true, Errors::default());
         passed(&mut stream, "data: {\"id\":");
         assert_eq!(ended(&mut stream, whole), ["data: {\"id\":"]);
         assert!(!stream.holds());
     }
-    let mut stream = Stream::new(true);
+    let mut stream = Stream::new(true, Errors::default());
     passed(&mut stream, USAGE.trim_end());
     assert_eq!(ended(&mut stream, true), [""; 0]);
     assert!(stream.tally().usage(None).is_some_and(|usage| !usage.estimated));
@@ -95,10 +111,10 @@ fn what_is_held_at_the_end_is_passed_on_unless_it_is_the_usage() {
 
 #[test]
 fn a_usage_that_was_asked_for_stays() {
-    let mut stream = Stream::new(false);
+    let mut stream = Stream::new(false, Errors::default());
     assert_eq!(passed(&mut stream, USAGE), [USAGE]);
     let text_too = USAGE.replace("[]", "[{\"delta\":{\"content\":\"a\"}}]");
-    assert_eq!(passed(&mut Stream::new(true), &text_too), [text_too]);
+    assert_eq!(passed(&mut Stream::new(true, Errors::default()), &text_too), [text_too]);
 }
 
 /// Pieces of streams, well formed and not.
@@ -144,7 +160,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 
 /// The tokens, and all that comes out.
 fn through(chunks: &[&[u8]], hides: bool) -> (String, Vec<u8>) {
-    let mut stream = Stream::new(hides);
+    let mut stream = Stream::new(hides, Errors::default());
     let mut due = VecDeque::new();
     for chunk in chunks {
         stream.read(Bytes::copy_from_slice(chunk), &mut due);
