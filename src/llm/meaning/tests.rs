@@ -5,12 +5,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::outcome::{Classify, HttpClassify, Outcome};
+use crate::outcome::{Classify, Cools, HttpClassify, Outcome};
 
 #[derive(Deserialize)]
 struct Golden {
     status: u16,
     kind: String,
+    /// What it does to the health of a deployment with a model of its own; none where the kind alone says it.
+    cools: Option<String>,
     body: Box<RawValue>,
 }
 
@@ -35,17 +37,33 @@ fn by_status(status: StatusCode) -> FailureKind {
 fn every_providers_error_has_the_kind_that_it_means() {
     let golden = golden();
     assert!(golden.len() > 100);
-    for (name, Golden { status, kind, body }) in golden {
+    for (name, Golden { status, kind, cools, body }) in golden {
         let status = StatusCode::from_u16(status).unwrap();
         let body = body.get().as_bytes();
-        let found = if status.is_success() {
-            kind_within(body, &HttpClassify::inference())
+        let failure = if status.is_success() {
+            failure_within(body, &HttpClassify::inference(), Model::Fixed)
         } else {
-            refine(Some(status), body).unwrap_or_else(|| by_status(status))
+            let plain = Failure::new(by_status(status));
+            refined(plain, status, body, Model::Fixed).unwrap_or(plain)
         };
-        assert_eq!(found.as_str(), kind, "{name}");
+        assert_eq!(failure.kind().as_str(), kind, "{name}");
         assert!(name.split('.').nth(1).unwrap().starts_with(&*kind), "{name}");
+        let by_kind = match Failure::new(failure.kind()).cools() {
+            Cools::AtOnce => "at_once",
+            Cools::Counts => "counts",
+            Cools::Never => "never",
+        };
+        let expected = match cools.as_deref().unwrap_or(by_kind) {
+            "at_once" => Cools::AtOnce,
+            "counts" => Cools::Counts,
+            _ => Cools::Never,
+        };
+        assert_eq!(failure.cools(), expected, "{name}");
     }
+}
+
+fn refine(status: Option<StatusCode>, body: &[u8]) -> Option<FailureKind> {
+    ErrorBody::parse(body)?.kind(status)
 }
 
 /// Everything of the rules that a caller could write, as one text.
@@ -79,7 +97,6 @@ fn what_a_message_quotes_decides_nothing() {
 
 #[test]
 fn no_message_sets_a_deployment_aside_under_a_status_that_would_not() {
-    use crate::outcome::{Cools, Failure};
     let cools = |kind| Failure::new(kind).cools() != Cools::Never;
     for (kind, _, beginning, then) in MESSAGES {
         let message = format!("{beginning} 1 {then}");
@@ -121,6 +138,13 @@ fn every_rule_stands_in_the_docs() {
     let docs = include_str!("../verify/service.rs");
     for code in CODES.iter().flat_map(|(_, codes)| *codes) {
         assert!(docs.contains(&format!("`{code}`")), "{code}");
+    }
+    for code in blame::MODEL_CODES.iter().chain(blame::KEY_CODES) {
+        assert!(docs.contains(&format!("`{code}`")), "{code}");
+    }
+    let of_models = blame::MODEL_MESSAGES.iter().flat_map(|(beginning, then)| [beginning, then]);
+    for text in of_models.chain(blame::KEY_MESSAGES) {
+        assert!(docs.contains(text.trim()), "{text}");
     }
     for text in MESSAGES.iter().flat_map(|(_, _, beginning, then)| [beginning, then]) {
         assert!(docs.contains(text.trim()), "{text}");

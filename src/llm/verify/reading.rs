@@ -21,7 +21,10 @@ use crate::{
     BoxError, Error,
     body::KeptBody,
     error::Malformed,
-    llm::{Endpoint, Inspected, meaning},
+    llm::{
+        Endpoint, Inspected,
+        meaning::{self, Model},
+    },
     outcome::{Classify, Failure, FailureKind, Outcome},
     trail::{Answered, Carried},
 };
@@ -44,6 +47,7 @@ pub(super) struct Asked {
     /// A response to it can have a body.
     with_body: bool,
     format: Option<Format>,
+    model: Model,
     /// An answer that the provider's filter has withheld has a list of groups to go to.
     filtered_goes_elsewhere: bool,
 }
@@ -78,6 +82,7 @@ impl Asked {
         Self {
             with_body: request.method() != Method::HEAD,
             format: post.map(Format::of),
+            model: carried.filter(|_| inspected.is_some()).map_or(Model::NotRead, model_of),
             filtered_goes_elsewhere: elsewhere.listed.contains(FailureKind::ContentPolicy),
         }
     }
@@ -117,6 +122,13 @@ impl Asked {
             _ => Err(asked.not_found(given.unwrap_or_default())),
         }
     }
+}
+
+/// Whose word the model was that the deployment is asked for.
+fn model_of(carried: &Carried) -> Model {
+    let own = carried.attempt.as_ref().and_then(|attempt| attempt.deployment.get_model());
+    let fixed = carried.captured.is_none() || own.is_some_and(|own| !own.contains('*'));
+    if fixed { Model::Fixed } else { Model::OfCaller }
 }
 
 fn is_json(given: &str) -> bool {
@@ -259,7 +271,8 @@ where
                 };
                 match error {
                     Some(error) => {
-                        Verdict::Failed(Failure::new(meaning::kind_within(error, classify)))
+                        let model = self.asked.model;
+                        Verdict::Failed(meaning::failure_within(error, classify, model))
                     }
                     None if over => Verdict::Failed(Failure::new(FailureKind::Server)),
                     None => Verdict::ReadOn,
@@ -277,14 +290,9 @@ where
             return Verdict::Fine;
         };
         let body = self.body.read_ahead();
-        if failure.kind() == FailureKind::NotFound && meaning::is_unknown_path(&body) {
-            return Verdict::Failed(failure.blameless());
-        }
-        match meaning::refine(Some(self.head.status), &body) {
-            Some(kind) if kind != failure.kind() => Verdict::Failed(failure.with_kind(kind)),
-            // A classifier above may know better than this one what the status means.
-            _ => Verdict::Fine,
-        }
+        let refined = meaning::refined(failure, self.head.status, &body, self.asked.model);
+        // A classifier above may know better than this one what the status means.
+        refined.map_or(Verdict::Fine, Verdict::Failed)
     }
 
     /// How the body begins, and as what.

@@ -112,15 +112,32 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | `ContentPolicy` | the same | `Your request was rejected as a result of our safety system`, `Invalid prompt: your prompt was flagged as potentially violating` (OpenAI) |
 /// | | | `Output blocked by content filtering policy` (Anthropic) |
 /// | | | `Content Exists Risk` (DeepSeek) |
+/// | | | `Content violates usage guidelines` (xAI) |
 /// | | | `litellm.ContentPolicyViolationError: ` (LiteLLM) |
 /// | `Overloaded` | 429, 500, 502, 503, 529 | `The model is overloaded` (Gemini), `Model is overloaded` (TGI), `That model is currently overloaded`, `The engine is currently overloaded` (OpenAI) |
 /// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI) |
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
 ///
-/// A 404 sets a deployment aside, as its model is gone. But not where the body says that it is the path that the server
-/// does not have, lest one request to a wrong path set a whole group aside: an empty body, `Not Found` (vLLM's
-/// and its like), `404 page not found` (Ollama), `File Not Found` (llama.cpp) or `Invalid URL (…` (OpenAI). Such a request is
-/// still tried elsewhere.
+/// # What one request may do
+///
+/// What cools at once sets a deployment aside for all callers. So that no caller's bad request sets a whole group aside,
+/// it does so only with a word on the deployment itself; without one, the failures of an inspected request just
+/// [count](crate::outcome::Cools::Counts):
+///
+/// | kind | cools at once |
+/// |---|---|
+/// | `NotFound` | with the code `model_not_found`, `DeploymentNotFound`, `invalid_model`, `unknown_model`, `model_not_available` or `model_decommissioned` |
+/// | | with a message that begins `The model … does not exist` (vLLM, xAI), `model: ` (Anthropic), `models/… is not found` (Gemini), `Publisher Model … was not found` (Vertex), `model '…' not found`, `model "…" not found` (Ollama), `Model not found, inaccessible, and/or not deployed` (Fireworks) |
+/// | | but never where a wildcard made the model the caller's word |
+/// | `Unauthorized` | by the status 401 or 407 |
+/// | | with the code `invalid_api_key`, `API_KEY_INVALID`, `authentication_error`, `UNAUTHENTICATED`, `token_expired`, `ACCESS_TOKEN_EXPIRED`, `auth_error` or `token_not_found_in_db` |
+/// | | with a message that begins `Incorrect API key provided`, `The API key you provided is invalid` (Fireworks), `Your API key was reported as leaked` (Gemini), `The security token included in the request is ` (Bedrock) |
+///
+/// Two say that nothing is wrong with the deployment, and do it no harm at all, though the request is still tried
+/// elsewhere. A body that says that the server does not have the path: an empty one, `Not Found` (vLLM's and its like),
+/// `404 page not found` (Ollama), `File Not Found` (llama.cpp), `Invalid URL (…` (OpenAI), the code `unknown_url` (Groq),
+/// or the code `404` with `Resource not found` (Azure). And a 429 for a request that is larger than its limit is ever,
+/// `Request too large for …, Requested …` (OpenAI, Groq): what it says of a delay is not heeded, as waiting does not help.
 ///
 /// # Successes
 ///
