@@ -4,9 +4,12 @@
 //! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that sets it aside as well; and a
 //! text decides only by how it begins, where no caller's words stand.
 
+use std::borrow::Cow;
+
 use http::{Response, StatusCode};
 use serde_json::Value;
 
+use super::sse::first_data;
 use crate::outcome::{
     Classify, Failure,
     FailureKind::{
@@ -68,10 +71,14 @@ struct ErrorBody {
 
 impl ErrorBody {
     fn parse(body: &[u8]) -> Option<Self> {
-        if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        let is_object = |text: &[u8]| matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+        // Some servers put an error in an event because a stream was asked for.
+        let body =
+            if is_object(body) { Cow::Borrowed(body) } else { Cow::Owned(first_data(body)?) };
+        if !is_object(&body) {
             return None;
         }
-        let mut outer: Value = serde_json::from_slice(body).ok()?;
+        let mut outer: Value = serde_json::from_slice(&body).ok()?;
         // Gemini wraps its error in a list.
         if let Value::Array(list) = &mut outer {
             outer = list.first_mut()?.take();
@@ -90,8 +97,13 @@ impl ErrorBody {
         if self.is_moderation() {
             return Some(ContentPolicy);
         }
-        if status == Some(StatusCode::BAD_REQUEST) && self.is_out_of_credit() {
-            return Some(QuotaExhausted);
+        if status == Some(StatusCode::BAD_REQUEST) {
+            if self.is_out_of_credit() {
+                return Some(QuotaExhausted);
+            }
+            if self.is_unknown_key() {
+                return Some(Unauthorized);
+            }
         }
         kind_of_message(self.message()?, status)
     }
@@ -134,8 +146,8 @@ impl ErrorBody {
 
     /// Anthropic's word for an account that may spend no more, which its code does not tell.
     ///
-    /// The one text that sets a deployment aside under a status that would not. Its errors about a request begin with
-    /// the name of a member, so no caller's words stand where this does.
+    /// It sets a deployment aside under a status that would not. Anthropic's errors about a request begin with the name
+    /// of a member, so no caller's words stand where this does.
     fn is_out_of_credit(&self) -> bool {
         const BEGINNINGS: [&str; 2] = [
             "Your credit balance is too low to access the ",
@@ -146,6 +158,14 @@ impl ErrorBody {
         is(&self.outer, "error")
             && is(&self.inner, "invalid_request_error")
             && self.message().is_some_and(begins)
+    }
+
+    /// xAI's word for a key that it does not know. The like of the one above: in xAI's envelope alone, whose `code` is a
+    /// fixed text, and whose errors about a request begin with a text of their own.
+    fn is_unknown_key(&self) -> bool {
+        let member = |name| self.outer.get(name).and_then(Value::as_str);
+        member("code") == Some("Client specified an invalid argument")
+            && member("error").is_some_and(|it| it.starts_with("Incorrect API key provided: "))
     }
 }
 
@@ -300,6 +320,9 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (ContextWindow, FAULT, "prompt too long; exceeded max context length", ""),
     (ContextWindow, FAULT, "the request exceeds the available context size", ""),
     (ContextWindow, FAULT, "the input length exceeds the context length", ""),
+    (ContextWindow, FAULT, "This model's maximum prompt length is ", "but the request contains"),
+    (ContextWindow, FAULT, "Input is too long for requested model", ""),
+    (ContextWindow, FAULT, "too many tokens: ", ""),
     (ContextWindow, FAULT, "litellm.ContextWindowExceededError: ", ""),
     (ContentPolicy, FAULT, "litellm.ContentPolicyViolationError: ", ""),
     (ContentPolicy, FAULT, "Your request was rejected as a result of our safety system", ""),

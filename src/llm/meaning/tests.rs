@@ -86,6 +86,7 @@ fn what_a_message_quotes_decides_nothing() {
                 serde_json::json!({"error": {"message": message, "type": "other", "param": words}}),
                 serde_json::json!({"type": "error", "error": {"message": message, "type": "invalid_request_error"}}),
                 serde_json::json!({"error": message}),
+                serde_json::json!({"error": message, "code": "Client specified an invalid argument"}),
                 serde_json::json!({"detail": [{"msg": message, "input": words, "reason": "API_KEY_INVALID"}]}),
                 serde_json::json!({"error": {"details": [{"reason": "API_KEY_INVALID"}], "metadata": {"raw": words}}}),
             ] {
@@ -130,6 +131,31 @@ fn what_is_no_error_body_says_nothing() {
         "{\"code\": 429",
     ] {
         assert_eq!(refine(status, body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn an_error_in_an_event_is_read_as_one_without() {
+    for body in [
+        "data: {\"error\": {\"code\": \"context_length_exceeded\"}}\n\n",
+        "event: error\r\ndata: {\"error\":\r\ndata: {\"code\": \"context_length_exceeded\"}}",
+        ": busy\r\rdata:{\"code\": \"context_length_exceeded\"}\r\rdata: [DONE]\r\r",
+    ] {
+        let kind = refine(Some(StatusCode::BAD_REQUEST), body.as_bytes());
+        assert_eq!(kind, Some(ContextWindow), "{body}");
+    }
+}
+
+#[test]
+fn a_key_is_only_called_unknown_in_the_envelope_of_the_one_that_says_so_under_a_400() {
+    let text = "Incorrect API key provided: xa***.";
+    for body in [
+        serde_json::json!({"error": text}),
+        serde_json::json!({"error": {"message": text}}),
+        serde_json::json!({"error": text, "code": "invalid"}),
+    ] {
+        let body = body.to_string();
+        assert_eq!(refine(Some(StatusCode::BAD_REQUEST), body.as_bytes()), None, "{body}");
     }
 }
 

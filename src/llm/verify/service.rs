@@ -108,6 +108,8 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | | | `This endpoint's maximum context length is … tokens` (OpenRouter) |
 /// | | | `the request exceeds the available context size` (llama.cpp) |
 /// | | | `the input length exceeds the context length`, `prompt too long; exceeded max context length` (Ollama) |
+/// | | | `This model's maximum prompt length is … but the request contains` (xAI) |
+/// | | | `Input is too long for requested model` (Bedrock), `too many tokens: ` (Cohere) |
 /// | | | `litellm.ContextWindowExceededError: ` (LiteLLM) |
 /// | `ContentPolicy` | the same | `Your request was rejected as a result of our safety system`, `Invalid prompt: your prompt was flagged as potentially violating` (OpenAI) |
 /// | | | `Output blocked by content filtering policy` (Anthropic) |
@@ -117,6 +119,9 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | `Overloaded` | 429, 500, 502, 503, 529 | `The model is overloaded` (Gemini), `Model is overloaded` (TGI), `That model is currently overloaded`, `The engine is currently overloaded` (OpenAI) |
 /// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI) |
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
+/// | `Unauthorized` | 400 | `Incorrect API key provided: ` (xAI, in its own envelope) |
+///
+/// An error in an event of a stream is read as one without.
 ///
 /// # What one request may do
 ///
