@@ -47,6 +47,15 @@ async fn a_request_that_is_too_long_is_not_retried_and_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_comes_as_an_event_under_its_status_is_read() {
+    let body = format!("data: {TOO_LONG}\n\n");
+    let group = group([Answer::status(400).data(body.clone())]);
+    let (result, kinds) = group.ask_stream().await;
+    assert_eq!(text(result.unwrap()).await, body);
+    assert_eq!(kinds, [Some(FailureKind::ContextWindow)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_path_that_no_deployment_has_sets_none_aside_and_is_tried_on_each() {
     for body in [
         "",

@@ -16,7 +16,10 @@ use super::{
     body::{Format, MeteredBody},
     report::{OnUsage, Report},
 };
-use crate::trail::{Answered, Carried};
+use crate::{
+    llm::content_type,
+    trail::{Answered, Carried},
+};
 
 /// Applies [`Meter`].
 #[derive(Clone, Default)]
@@ -98,7 +101,7 @@ impl fmt::Debug for MeterLayer {
 /// text after it is estimated.
 ///
 /// An answer in a `Content-Encoding` is not read, nor is one that is neither JSON nor an event stream by its
-/// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
+/// `Content-Type`, or without one by what an inspected request asks for: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
 /// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
 ///
 /// # Usage that nobody asked for
@@ -138,6 +141,7 @@ where
             let inspected = Carried::of(extensions).and_then(|carried| carried.inspected.as_ref());
             Asked {
                 report: Report::new(request.uri(), extensions, self.on_usage.clone()),
+                format: inspected.and_then(|inspected| content_type::Format::asked(inspected)),
                 hides: inspected.is_some_and(|inspected| inspected.usage_is_added()),
             }
         });
@@ -149,6 +153,8 @@ where
 #[derive(Debug)]
 struct Asked {
     report: Report,
+    /// What was asked for; none where that is not known.
+    format: Option<content_type::Format>,
     hides: bool,
 }
 
@@ -160,7 +166,7 @@ impl Asked {
         if failed || !head.status.is_success() {
             return MeteredBody::unmetered(body);
         }
-        let format = Format::of(&head.headers, self.hides);
+        let format = Format::of(&head.headers, self.format, self.hides);
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }

@@ -154,17 +154,22 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// encoded body only the content type is judged; of an endpoint that is not [known](crate::llm::Endpoint), that it is no
 /// web page.
 ///
-/// A JSON body that begins as an error object, or an event stream whose first event is an error, is the failure it means:
+/// A JSON body that begins as an error object, or has one among its members and comes in one chunk, is the failure it
+/// means, and so is an event stream whose first event is an error:
 /// by the tables above, else by the status its `code` gives, else the request's if its `type` says so, else the
 /// server's. The response stays intact, for the case that there is no better one.
 ///
 /// So the head waits for the first chunk, within the limit of a [`Timeout`](crate::timeout::Timeout) above. A comment
-/// counts as one: servers send it to keep the connection alive, so it must not be held back. Later chunks pass at once.
+/// counts as one: servers send it to keep the connection alive, so it must not be held back. Later chunks pass at once,
+/// with one exception:
 ///
 /// Where the plan of a [`Fallback`](crate::fallback::Fallback) has a list for `ContentPolicy`, an answer that the
 /// provider's filter has withheld is a failure of that kind: each `finish_reason` or the reason in `incomplete_details`
 /// is `content_filter`, or the `stop_reason` is `refusal`. Only then a JSON answer is read to its end first, up to
-/// 1 MiB; of a stream the first chunk is looked at.
+/// 1 MiB; and a stream is held until something of it has come that a caller would see, so it begins with its first
+/// content. What comes before that are roles, results of filters, the beginnings of messages and blocks, and comments: all
+/// of it is handed on with the content, after 16 KiB or 48 events at the latest. An error event among it is the failure
+/// it means, as if it were the first.
 #[derive(Clone)]
 pub struct Verify<S> {
     inner: S,
