@@ -50,7 +50,7 @@ impl Held {
         None
     }
 
-    /// The data of the first event that has some, or an error event.
+    /// Reads on: the data of the first event that has some.
     pub(super) fn read_first(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
         let mut at = 0;
         while let Some((used, data)) = self.reader.next(&chunk[at..]) {
@@ -114,9 +114,14 @@ fn has_content(event: &Value) -> bool {
         return choices.is_none_or(|choices| choices.iter().any(choice_has_content));
     };
     match kind {
-        "ping" | "message_start" | "content_block_stop" => false,
-        "response.created" | "response.queued" | "response.in_progress" => false,
-        "response.output_item.added" | "response.content_part.added" => false,
+        "ping"
+        | "message_start"
+        | "content_block_stop"
+        | "response.created"
+        | "response.queued"
+        | "response.in_progress"
+        | "response.output_item.added"
+        | "response.content_part.added" => false,
         "content_block_start" => {
             let block = &event["content_block"];
             let begins_empty = block["type"] == "text" || block["type"] == "thinking";
