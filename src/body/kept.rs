@@ -121,6 +121,15 @@ impl<B: Body<Data = Bytes>> KeptBody<B> {
         }
     }
 
+    /// The chunks that were read ahead, without the first `from` frames; a frame that has no data is none.
+    pub(crate) fn chunks_ahead(&self, from: usize) -> impl Iterator<Item = Option<&Bytes>> {
+        let frames = match &self.inner {
+            Inner::Kept { kept } => Some(kept.frames.range(from.min(kept.frames.len())..)),
+            Inner::Live { .. } => None,
+        };
+        frames.into_iter().flatten().map(Frame::data_ref)
+    }
+
     /// What was read ahead: without a copy where it came as one chunk.
     pub(crate) fn read_ahead(&self) -> Cow<'_, [u8]> {
         let Inner::Kept { kept } = &self.inner else { return Cow::default() };

@@ -4,32 +4,41 @@
 //! fills from a fixed list (`code`, `type`, `status`), or from a text under a status that sets it aside as well; and a
 //! text decides only by how it begins, where no caller's words stand.
 
+use std::borrow::Cow;
+
 use http::{Response, StatusCode};
 use serde_json::Value;
 
+use super::sse::first_data;
 use crate::outcome::{
-    Classify,
+    Classify, Failure,
     FailureKind::{
         self, BadRequest, ContentPolicy, ContextWindow, NotFound, Overloaded, QuotaExhausted,
         RateLimited, Server, Timeout, Unauthorized,
     },
 };
 
-/// The kind of failure that `body` tells of; none where it says no more than the status does. Without a status it is an
-/// error reported inside a success.
-pub(super) fn refine(status: Option<StatusCode>, body: &[u8]) -> Option<FailureKind> {
-    let error = ErrorBody::parse(body)?;
-    let status = status.or_else(|| error.status_within());
-    let by_code = error.codes().find_map(|code| kind_of_code(code, status));
-    by_code.or_else(|| error.is_moderation().then_some(ContentPolicy)).or_else(|| {
-        let out_of_credit = status == Some(StatusCode::BAD_REQUEST) && error.is_out_of_credit();
-        if out_of_credit { Some(QuotaExhausted) } else { kind_of_message(error.message()?, status) }
-    })
+mod blame;
+
+pub(super) use self::blame::Model;
+
+/// `failure`, which the status of a response means, as its body tells of it; none where that says no more. `model` says
+/// whose word the model was.
+pub(super) fn refined(
+    failure: Failure,
+    status: StatusCode,
+    body: &[u8],
+    model: Model,
+) -> Option<Failure> {
+    let error = ErrorBody::parse(body);
+    let kind = error.as_ref().and_then(|error| error.kind(Some(status)));
+    let refined = failure.with_kind(kind.unwrap_or(failure.kind()));
+    let refined = blame::blamed(refined, Some(status), body, error.as_ref(), model);
+    (refined != failure).then_some(refined)
 }
 
-/// The kind of failure that an error inside a success tells of: by its code, which may be a status, or else by whom it
-/// blames.
-pub(super) fn kind_within(body: &[u8], classify: &dyn Classify) -> FailureKind {
+/// The failure that an error inside a success tells of: by its code, which may be a status, or else by whom it blames.
+pub(super) fn failure_within(body: &[u8], classify: &dyn Classify, model: Model) -> Failure {
     const BLAMES_REQUEST: [&str; 5] = [
         "invalid_request_error",
         "BadRequestError",
@@ -46,26 +55,11 @@ pub(super) fn kind_within(body: &[u8], classify: &dyn Classify) -> FailureKind {
         let blames = error.codes().any(|code| is_one_of(code, &BLAMES_REQUEST));
         blames.then_some(BadRequest)
     };
-    let error = ErrorBody::parse(body);
-    let of_error = |error| by_status(error).or_else(|| by_blame(error));
-    refine(None, body).or_else(|| of_error(error.as_ref()?)).unwrap_or(Server)
+    let Some(error) = ErrorBody::parse(body) else { return Failure::new(Server) };
+    let kind = error.kind(None).or_else(|| by_status(&error)).or_else(|| by_blame(&error));
+    let failure = Failure::new(kind.unwrap_or(Server));
+    blame::blamed(failure, error.status_within(), body, Some(&error), model)
 }
-
-/// Whether the body of a 404 says that the server has no such path, rather than no such model: then it is the request
-/// that went astray, and others are served as before.
-pub(super) fn is_unknown_path(body: &[u8]) -> bool {
-    let body = body.trim_ascii();
-    if body.is_empty() || UNKNOWN_PATH.iter().any(|text| body == text.as_bytes()) {
-        return true;
-    }
-    let error = ErrorBody::parse(body);
-    error.as_ref().and_then(ErrorBody::message).is_some_and(|message| {
-        UNKNOWN_PATH.contains(&message) || message.starts_with("Invalid URL (")
-    })
-}
-
-/// The body or its message, as a whole: of servers in Go (Ollama), those in Python (vLLM), and llama.cpp.
-const UNKNOWN_PATH: [&str; 3] = ["404 page not found", "Not Found", "File Not Found"];
 
 /// The members of an error body that say what it means, wherever each API puts them.
 struct ErrorBody {
@@ -77,16 +71,41 @@ struct ErrorBody {
 
 impl ErrorBody {
     fn parse(body: &[u8]) -> Option<Self> {
-        if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        let is_object = |text: &[u8]| matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+        // Some servers put an error in an event because a stream was asked for.
+        let body =
+            if is_object(body) { Cow::Borrowed(body) } else { Cow::Owned(first_data(body)?) };
+        if !is_object(&body) {
             return None;
         }
-        let mut outer: Value = serde_json::from_slice(body).ok()?;
+        let mut outer: Value = serde_json::from_slice(&body).ok()?;
         // Gemini wraps its error in a list.
         if let Value::Array(list) = &mut outer {
             outer = list.first_mut()?.take();
         }
         let inner = outer.get("error").filter(|error| error.is_object()).unwrap_or(&outer).clone();
         outer.is_object().then_some(Self { outer, inner })
+    }
+
+    /// The kind of failure it tells of; none where it says no more than the status does. Without a status it is an error
+    /// reported inside a success.
+    fn kind(&self, status: Option<StatusCode>) -> Option<FailureKind> {
+        let status = status.or_else(|| self.status_within());
+        if let Some(kind) = self.codes().find_map(|code| kind_of_code(code, status)) {
+            return Some(kind);
+        }
+        if self.is_moderation() {
+            return Some(ContentPolicy);
+        }
+        if status == Some(StatusCode::BAD_REQUEST) {
+            if self.is_out_of_credit() {
+                return Some(QuotaExhausted);
+            }
+            if self.is_unknown_key() {
+                return Some(Unauthorized);
+            }
+        }
+        kind_of_message(self.message()?, status)
     }
 
     fn status_within(&self) -> Option<StatusCode> {
@@ -127,8 +146,8 @@ impl ErrorBody {
 
     /// Anthropic's word for an account that may spend no more, which its code does not tell.
     ///
-    /// The one text that sets a deployment aside under a status that would not. Its errors about a request begin with
-    /// the name of a member, so no caller's words stand where this does.
+    /// It sets a deployment aside under a status that would not. Anthropic's errors about a request begin with the name
+    /// of a member, so no caller's words stand where this does.
     fn is_out_of_credit(&self) -> bool {
         const BEGINNINGS: [&str; 2] = [
             "Your credit balance is too low to access the ",
@@ -139,6 +158,14 @@ impl ErrorBody {
         is(&self.outer, "error")
             && is(&self.inner, "invalid_request_error")
             && self.message().is_some_and(begins)
+    }
+
+    /// xAI's word for a key that it does not know. The like of the one above: in xAI's envelope alone, whose `code` is a
+    /// fixed text, and whose errors about a request begin with a text of their own.
+    fn is_unknown_key(&self) -> bool {
+        let member = |name| self.outer.get(name).and_then(Value::as_str);
+        member("code") == Some("Client specified an invalid argument")
+            && member("error").is_some_and(|it| it.starts_with("Incorrect API key provided: "))
     }
 }
 
@@ -293,12 +320,16 @@ const MESSAGES: &[(FailureKind, &[u16], &str, &str)] = &[
     (ContextWindow, FAULT, "prompt too long; exceeded max context length", ""),
     (ContextWindow, FAULT, "the request exceeds the available context size", ""),
     (ContextWindow, FAULT, "the input length exceeds the context length", ""),
+    (ContextWindow, FAULT, "This model's maximum prompt length is ", "but the request contains"),
+    (ContextWindow, FAULT, "Input is too long for requested model", ""),
+    (ContextWindow, FAULT, "too many tokens: ", ""),
     (ContextWindow, FAULT, "litellm.ContextWindowExceededError: ", ""),
     (ContentPolicy, FAULT, "litellm.ContentPolicyViolationError: ", ""),
     (ContentPolicy, FAULT, "Your request was rejected as a result of our safety system", ""),
     (ContentPolicy, FAULT, "Invalid prompt: your prompt was flagged as potentially violating", ""),
     (ContentPolicy, FAULT, "Output blocked by content filtering policy", ""),
     (ContentPolicy, FAULT, "Content Exists Risk", ""),
+    (ContentPolicy, FAULT, "Content violates usage guidelines", ""),
     (Overloaded, LOAD, "The model is overloaded", ""),
     (Overloaded, LOAD, "Model is overloaded", ""),
     (Overloaded, LOAD, "That model is currently overloaded", ""),

@@ -42,6 +42,7 @@
 //! ```
 
 mod attempt;
+mod content_type;
 mod edit;
 mod endpoint;
 mod inspect;

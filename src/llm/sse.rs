@@ -119,6 +119,19 @@ impl EventReader {
     }
 }
 
+/// The data of the first event of `text`, which is all there is.
+pub(super) fn first_data(text: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = EventReader::default();
+    let mut at = 0;
+    while let Some((used, data)) = reader.next(&text[at..]) {
+        if let Some(data) = data {
+            return Some(data.to_vec());
+        }
+        at += used;
+    }
+    reader.pending().map(<[u8]>::to_vec)
+}
+
 /// The values of the `data` fields of an event, joined by line feeds; none where it has no such field.
 fn data_of<'a>(event: &'a [u8], first: bool, joined: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let marked = event.strip_prefix(BYTE_ORDER_MARK).filter(|_| first);

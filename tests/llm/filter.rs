@@ -70,11 +70,95 @@ async fn a_long_answer_is_not_read_to_its_end() {
     assert!(send(json(200, long.clone()), for_filtered(), false).await == long);
 }
 
+const ROLE: &str = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"\"}, \"finish_reason\": null}]}\n\n";
+const TEXT: &str = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"content\": \"Hi\"}, \"finish_reason\": null}]}\n\n";
+const WITHHELD: &str = "data: {\"choices\": [{\"index\": 0, \"delta\": {}, \"finish_reason\": \"content_filter\"}]}\n\n";
+
+/// Streams of which the filter has withheld all, as OpenAI, Azure, Anthropic and OpenAI's responses send them.
+fn withheld() -> [String; 4] {
+    let azure = "data: {\"choices\": [], \"prompt_filter_results\": [{\"prompt_index\": 0}]}\n\n";
+    [
+        format!(": ok\n\n{ROLE}{WITHHELD}data: [DONE]\n\n"),
+        format!("{azure}{ROLE}{WITHHELD}").replace('\n', "\r\n"),
+        "event: message_start\ndata: {\"type\": \"message_start\", \"message\": {\"stop_reason\": null}}\n\n\
+         event: ping\ndata: {\"type\": \"ping\"}\n\n\
+         event: content_block_start\ndata: {\"type\": \"content_block_start\", \"content_block\": {\"type\": \"text\", \"text\": \"\"}}\n\n\
+         event: message_delta\ndata: {\"type\": \"message_delta\", \"delta\": {\"stop_reason\": \"refusal\"}}\n\n"
+            .to_owned(),
+        "data: {\"type\": \"response.created\", \"response\": {\"error\": null, \"incomplete_details\": null}}\n\n\
+         data: {\"type\": \"response.output_item.added\", \"item\": {}}\n\n\
+         data: {\"type\": \"response.incomplete\", \"response\": {\"incomplete_details\": {\"reason\": \"content_filter\"}}}\n\n"
+            .to_owned(),
+    ]
+}
+
 #[tokio::test(start_paused = true)]
-async fn of_a_stream_only_the_first_chunk_is_looked_at() {
-    let event = format!("data: {}\n\n", FILTERED[0]);
-    let first = format!("data: {{\"choices\": []}}\n\n{event}");
-    assert_eq!(send(stream().data(first), for_filtered(), true).await, LENIENT_EVENT);
-    let later = stream().data("data: {\"choices\": []}\n\n").data(event.clone());
-    assert!(send(later, for_filtered(), true).await.ends_with(&event));
+async fn a_stream_that_is_filtered_before_its_first_content_goes_to_the_list_for_that() {
+    for body in withheld() {
+        for at in 0..body.len() {
+            let (start, end) = body.split_at(at);
+            let answer = stream().data(start.to_owned()).data(end.to_owned());
+            let answer = send(answer, for_filtered(), true).await;
+            assert_eq!(answer, LENIENT_EVENT, "{body} at {at}");
+        }
+        let bytes = body.bytes().fold(stream(), |answer, byte| answer.data([byte].to_vec()));
+        assert_eq!(send(bytes, for_filtered(), true).await, LENIENT_EVENT, "{body}");
+        assert_eq!(send(stream().data(body.clone()), FallbackPlan::new(), true).await, body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_which_a_part_is_left_is_an_answer() {
+    let other = ROLE.replace("\"index\": 0", "\"index\": 1");
+    let stopped =
+        "data: {\"choices\": [{\"index\": 0, \"delta\": {}, \"finish_reason\": \"stop\"}]}\n\n";
+    for body in [
+        format!("{ROLE}{TEXT}{WITHHELD}"),
+        format!("{ROLE}{other}{WITHHELD}"),
+        format!("{ROLE}{stopped}{WITHHELD}"),
+        format!("{ROLE}data: [DONE]\n\n{WITHHELD}"),
+        ROLE.repeat(60) + WITHHELD,
+        format!(": {}\n\n{WITHHELD}", "x".repeat(16 * 1024)),
+        ROLE.to_owned(),
+        ": ok\n\n".to_owned(),
+    ] {
+        let chunks = body.split_inclusive("\n\n").map(str::to_owned);
+        let answer = chunks.fold(stream(), Answer::data);
+        assert_eq!(send(answer, for_filtered(), true).await, body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_stream_that_may_go_elsewhere_is_held_and_only_until_its_first_content() {
+    for (plan, begins) in [(for_filtered(), 3), (FallbackPlan::new(), 1)] {
+        let strict = Fake::new([stream().data(ROLE).data(": ok\n\n").data(TEXT).pausing(secs(1))]);
+        let other = Fake::new([stream().data(LENIENT_EVENT)]);
+        let fleet = fleet()
+            .group("strict", [member(&Deployment::new("strict"))])
+            .group("lenient", [member(&Deployment::new("lenient"))])
+            .fallback(plan)
+            .build()
+            .unwrap()
+            .layer(client(&[("strict", &strict), ("lenient", &other)]));
+        let start = tokio::time::Instant::now();
+        let response = InspectLayer::new().layer(fleet).oneshot(ask("strict", true)).await;
+        assert_eq!(start.elapsed(), secs(begins));
+        assert_eq!(text(response.unwrap()).await, format!("{ROLE}: ok\n\n{TEXT}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_event_before_the_first_content_is_the_failure_it_means() {
+    for error in [
+        "data: {\"error\": {\"code\": \"content_filter\", \"message\": \"No.\"}}\n\n",
+        "event: error\ndata: {\"code\": \"content_filter\"}\n\n",
+        "data: {\"type\": \"response.failed\", \"response\": {\"error\": {\"code\": \"content_filter\"}}}\n\n",
+        "event: error\rdata: {\"code\":\rdata: \"content_filter\"}\r\r",
+    ] {
+        let answer = stream().data(ROLE).data(error);
+        assert_eq!(send(answer, for_filtered(), true).await, LENIENT_EVENT, "{error}");
+        let late = stream().data(ROLE).data(TEXT).data(error);
+        let expected = format!("{ROLE}{TEXT}{error}");
+        assert_eq!(send(late, for_filtered(), true).await, expected);
+    }
 }

@@ -29,7 +29,7 @@ async fn what_is_not_json_is_malformed_where_json_was_asked_for() {
         (json(200, "").trailer("x-end", "end"), "expected JSON, got an empty body"),
         (json(200, "data: {}\n\n"), "expected JSON, got something else"),
         (json(200, "\"text\""), "expected JSON, got something else"),
-        (stream().data("data: {}\n\n"), "expected JSON, got text/event-stream"),
+        (stream().data("data: {}\n\n"), "expected JSON, got an event stream"),
     ] {
         let group = group([answer]);
         let (result, kinds) = group.ask().await;
@@ -166,6 +166,36 @@ async fn an_error_object_is_the_failure_that_it_means_whatever_the_status_and_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_object_is_found_anywhere_in_an_answer_that_comes_in_one_chunk() {
+    let body = r#"{"id": 1, "choices": [], "error": {"code": 429, "message": "Busy."}, "x": 1}"#;
+    for streamed in [false, true] {
+        let fine = if streamed { stream().data("data: 1\n\n") } else { good() };
+        let group = group([json(200, body), fine]);
+        let (result, kinds) = group.send(ask("chat", streamed)).await;
+        assert!(result.is_ok());
+        assert_eq!(kinds, [Some(FailureKind::RateLimited), None]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_many_small_chunks_is_read_once() {
+    let message = "x".repeat(50_000);
+    let object = format!("{{\"error\": {{\"message\": \"{message}\", \"code\": 429}}}}");
+    let event = format!("data: {object}\n\n");
+    for (whole, answer, other) in [
+        (object, json(200, ""), good()),
+        (event.clone(), stream(), stream().data("data: 1\n\n")),
+        (event.replace('\n', "\r"), stream(), stream().data("data: 1\n\n")),
+    ] {
+        let streamed = !whole.starts_with('{');
+        let bytes = whole.bytes().fold(answer, |answer, byte| answer.data([byte].to_vec()));
+        let group = group([bytes, other]);
+        let (_, kinds) = group.send(ask("chat", streamed)).await;
+        assert_eq!(kinds, [Some(FailureKind::RateLimited), None]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_only_mentions_errors_is_none() {
     for body in [
         r#"{"error": null, "id": 1}"#,
@@ -173,6 +203,8 @@ async fn an_answer_that_only_mentions_errors_is_none() {
         r#"{"object": "list", "data": []}"#,
         r#"{"object": "errors"}"#,
         r#"{"id": "error", "error": null}"#,
+        r#"{"id": 1, "error": {}}"#,
+        r#"{"id": 1, "choices": [{"error": {"code": 500}}]}"#,
     ] {
         for at in 0..body.len() {
             let (start, end) = body.as_bytes().split_at(at);

@@ -47,12 +47,22 @@ async fn a_request_that_is_too_long_is_not_retried_and_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_comes_as_an_event_under_its_status_is_read() {
+    let body = format!("data: {TOO_LONG}\n\n");
+    let group = group([Answer::status(400).data(body.clone())]);
+    let (result, kinds) = group.ask_stream().await;
+    assert_eq!(text(result.unwrap()).await, body);
+    assert_eq!(kinds, [Some(FailureKind::ContextWindow)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_path_that_no_deployment_has_sets_none_aside_and_is_tried_on_each() {
     for body in [
         "",
         "404 page not found\n",
         r#"{"detail": "Not Found"}"#,
         r#"{"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}}"#,
+        r#"{"error": {"code": "404", "message": "Resource not found"}}"#,
         r#"{"error": {"message": "Invalid URL (POST /v1/messages)", "type": "invalid_request_error"}}"#,
     ] {
         let group = group([json(404, body), json(404, body)]);
@@ -70,13 +80,96 @@ async fn a_model_that_is_gone_sets_its_deployment_aside_at_once() {
     for body in [
         r#"{"error": {"code": "model_not_found", "message": "No such model."}}"#,
         r#"{"error": "model 'llama-none' not found"}"#,
-        "<html><title>404 Not Found</title></html>",
     ] {
         let group = group([json(404, body), good()]);
         let (result, _) = group.ask().await;
         assert_eq!(text(result.unwrap()).await, GOOD);
         let status = group.deployments[0].health().status();
         assert!(matches!(status, Status::Cooling { .. }), "{body}: {status:?}");
+    }
+}
+
+const WAF: &str = "<html><title>Blocked</title></html>";
+const GONE: &str = r#"{"error": {"code": "model_not_found", "message": "No such model."}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_one_request_may_be_the_reason_of_sets_nothing_aside_alone_but_counts() {
+    for (status, body) in [
+        (404, r#"{"error": {"message": "Item with id 'rs_123' not found.", "param": "input"}}"#),
+        (
+            404,
+            r#"{"type": "error", "error": {"type": "not_found_error", "message": "File not found"}}"#,
+        ),
+        (404, r#"{"message": "no Route matched with those values"}"#),
+        (404, "<html><title>404 Not Found</title></html>"),
+        (410, "gone"),
+        (403, WAF),
+        (403, r#"{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "The file."}}"#),
+        (403, r#"{"error": {"message": "Not for you: 'invalid_api_key'"}}"#),
+    ] {
+        let group = group([json(status, body), good()]);
+        let (result, _) = group.ask().await;
+        assert_eq!(text(result.unwrap()).await, GOOD, "{body}");
+        let health = group.deployments[0].health();
+        assert_eq!(health.status(), Status::Ready, "{body}");
+        for _ in 0..20 {
+            let _ = group.ask().await;
+        }
+        assert_ne!(health.status(), Status::Ready, "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_the_caller_has_chosen_through_a_wildcard_sets_nothing_aside_alone() {
+    for (own, ready) in [(None, true), (Some("eu-*"), true), (Some("gpt-4o"), false)] {
+        let (deployment, fake) = (Deployment::new("wild"), Fake::new([json(404, GONE)]));
+        let deployment = match own {
+            Some(model) => deployment.model(model),
+            None => deployment,
+        };
+        let fleet = fleet().group("gpt-*", [member(&deployment)]).build().unwrap();
+        let service = InspectLayer::new().layer(fleet.layer(client(&[("wild", &fake)])));
+        let response = service.oneshot(ask("gpt-none", false)).await.unwrap();
+        assert_eq!(text(response).await, GONE);
+        assert_eq!(deployment.health().status() == Status::Ready, ready, "{own:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_larger_than_its_limit_harms_nobody_and_is_not_waited_for() {
+    let body = r#"{"error": {"code": "rate_limit_exceeded", "message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 120000."}}"#;
+    let group = group([json(429, body).header("retry-after", "20"), good()]);
+    let start = Instant::now();
+    let (result, kinds) = group.ask().await;
+    assert_eq!(text(result.unwrap()).await, GOOD);
+    assert_eq!(kinds, [Some(FailureKind::RateLimited), None]);
+    assert_eq!(group.deployments[0].health().status(), Status::Ready);
+    assert_eq!(start.elapsed(), secs(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_accepted_sets_its_deployment_aside_at_once() {
+    for (status, body) in [
+        (401, WAF),
+        (403, r#"{"error": {"code": "invalid_api_key", "message": "No such key."}}"#),
+        (403, r#"{"error": {"message": "The API key you provided is invalid."}}"#),
+    ] {
+        let group = group([json(status, body), good()]);
+        let (result, _) = group.ask().await;
+        assert_eq!(text(result.unwrap()).await, GOOD);
+        let status = group.deployments[0].health().status();
+        assert!(matches!(status, Status::Cooling { .. }), "{body}: {status:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_request_that_was_not_inspected_the_status_is_believed() {
+    let breaker = tower_fleet::cooldown::CooldownPolicy::new(HttpClassify::inference());
+    for status in [403, 404] {
+        let service = tower_fleet::cooldown::CooldownLayer::new(breaker.clone())
+            .layer(VerifyLayer::new().layer(Fake::new([json(status, WAF)])));
+        service.clone().oneshot(Request::new(ReplayBody::empty())).await.unwrap();
+        assert_ne!(service.health().status(), Status::Ready, "{status}");
     }
 }
 

@@ -5,12 +5,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::outcome::{Classify, HttpClassify, Outcome};
+use crate::outcome::{Classify, Cools, HttpClassify, Outcome};
 
 #[derive(Deserialize)]
 struct Golden {
     status: u16,
     kind: String,
+    /// What it does to the health of a deployment with a model of its own; none where the kind alone says it.
+    cools: Option<String>,
     body: Box<RawValue>,
 }
 
@@ -35,17 +37,33 @@ fn by_status(status: StatusCode) -> FailureKind {
 fn every_providers_error_has_the_kind_that_it_means() {
     let golden = golden();
     assert!(golden.len() > 100);
-    for (name, Golden { status, kind, body }) in golden {
+    for (name, Golden { status, kind, cools, body }) in golden {
         let status = StatusCode::from_u16(status).unwrap();
         let body = body.get().as_bytes();
-        let found = if status.is_success() {
-            kind_within(body, &HttpClassify::inference())
+        let failure = if status.is_success() {
+            failure_within(body, &HttpClassify::inference(), Model::Fixed)
         } else {
-            refine(Some(status), body).unwrap_or_else(|| by_status(status))
+            let plain = Failure::new(by_status(status));
+            refined(plain, status, body, Model::Fixed).unwrap_or(plain)
         };
-        assert_eq!(found.as_str(), kind, "{name}");
+        assert_eq!(failure.kind().as_str(), kind, "{name}");
         assert!(name.split('.').nth(1).unwrap().starts_with(&*kind), "{name}");
+        let by_kind = match Failure::new(failure.kind()).cools() {
+            Cools::AtOnce => "at_once",
+            Cools::Counts => "counts",
+            Cools::Never => "never",
+        };
+        let expected = match cools.as_deref().unwrap_or(by_kind) {
+            "at_once" => Cools::AtOnce,
+            "counts" => Cools::Counts,
+            _ => Cools::Never,
+        };
+        assert_eq!(failure.cools(), expected, "{name}");
     }
+}
+
+fn refine(status: Option<StatusCode>, body: &[u8]) -> Option<FailureKind> {
+    ErrorBody::parse(body)?.kind(status)
 }
 
 /// Everything of the rules that a caller could write, as one text.
@@ -68,6 +86,7 @@ fn what_a_message_quotes_decides_nothing() {
                 serde_json::json!({"error": {"message": message, "type": "other", "param": words}}),
                 serde_json::json!({"type": "error", "error": {"message": message, "type": "invalid_request_error"}}),
                 serde_json::json!({"error": message}),
+                serde_json::json!({"error": message, "code": "Client specified an invalid argument"}),
                 serde_json::json!({"detail": [{"msg": message, "input": words, "reason": "API_KEY_INVALID"}]}),
                 serde_json::json!({"error": {"details": [{"reason": "API_KEY_INVALID"}], "metadata": {"raw": words}}}),
             ] {
@@ -79,7 +98,6 @@ fn what_a_message_quotes_decides_nothing() {
 
 #[test]
 fn no_message_sets_a_deployment_aside_under_a_status_that_would_not() {
-    use crate::outcome::{Cools, Failure};
     let cools = |kind| Failure::new(kind).cools() != Cools::Never;
     for (kind, _, beginning, then) in MESSAGES {
         let message = format!("{beginning} 1 {then}");
@@ -117,10 +135,42 @@ fn what_is_no_error_body_says_nothing() {
 }
 
 #[test]
+fn an_error_in_an_event_is_read_as_one_without() {
+    for body in [
+        "data: {\"error\": {\"code\": \"context_length_exceeded\"}}\n\n",
+        "event: error\r\ndata: {\"error\":\r\ndata: {\"code\": \"context_length_exceeded\"}}",
+        ": busy\r\rdata:{\"code\": \"context_length_exceeded\"}\r\rdata: [DONE]\r\r",
+    ] {
+        let kind = refine(Some(StatusCode::BAD_REQUEST), body.as_bytes());
+        assert_eq!(kind, Some(ContextWindow), "{body}");
+    }
+}
+
+#[test]
+fn a_key_is_only_called_unknown_in_the_envelope_of_the_one_that_says_so_under_a_400() {
+    let text = "Incorrect API key provided: xa***.";
+    for body in [
+        serde_json::json!({"error": text}),
+        serde_json::json!({"error": {"message": text}}),
+        serde_json::json!({"error": text, "code": "invalid"}),
+    ] {
+        let body = body.to_string();
+        assert_eq!(refine(Some(StatusCode::BAD_REQUEST), body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
 fn every_rule_stands_in_the_docs() {
     let docs = include_str!("../verify/service.rs");
     for code in CODES.iter().flat_map(|(_, codes)| *codes) {
         assert!(docs.contains(&format!("`{code}`")), "{code}");
+    }
+    for code in blame::MODEL_CODES.iter().chain(blame::KEY_CODES) {
+        assert!(docs.contains(&format!("`{code}`")), "{code}");
+    }
+    let of_models = blame::MODEL_MESSAGES.iter().flat_map(|(beginning, then)| [beginning, then]);
+    for text in of_models.chain(blame::KEY_MESSAGES) {
+        assert!(docs.contains(text.trim()), "{text}");
     }
     for text in MESSAGES.iter().flat_map(|(_, _, beginning, then)| [beginning, then]) {
         assert!(docs.contains(text.trim()), "{text}");

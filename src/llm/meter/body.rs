@@ -5,14 +5,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{document::Document, errors::Errors, report::Report, stream::Stream};
+use crate::llm::content_type;
 
 pin_project! {
     /// The response body of a [`Meter`](super::Meter): its tokens are counted as it passes.
@@ -51,20 +49,20 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format of an answer with these headers; `hides` the added usage of a stream.
-    pub(super) fn of(headers: &HeaderMap, hides: bool, errors: &Errors) -> Self {
-        let encodings = headers.get_all(CONTENT_ENCODING);
-        if encodings.iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    /// The format of an answer with these headers to a request that `asked` so; `hides` the added usage of a stream.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        asked: Option<content_type::Format>,
+        hides: bool,
+        errors: &Errors,
+    ) -> Self {
+        if content_type::is_encoded(headers) {
             return Self::Unread;
         }
-        let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        if kind.eq_ignore_ascii_case(b"text/event-stream") {
-            Self::Events(Stream::new(hides, errors.clone()))
-        } else if kind.eq_ignore_ascii_case(b"application/json") {
-            Self::Json(Document::new(errors.clone()))
-        } else {
-            Self::Unread
+        match content_type::Format::of(headers, asked) {
+            Some(content_type::Format::Events) => Self::Events(Stream::new(hides, errors.clone())),
+            Some(content_type::Format::Json) => Self::Json(Document::new(errors.clone())),
+            None => Self::Unread,
         }
     }
 }

@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    llm::meaning,
-    outcome::{Classify, Failure, HttpClassify},
+    llm::meaning::{self, Model},
+    outcome::{Classify, HttpClassify},
     trail::Late,
 };
 
@@ -12,21 +12,20 @@ pub(super) struct Errors {
     late: Late,
     /// What a status within an error means; as an inference API means it where unset.
     classify: Option<Arc<dyn Classify>>,
+    model: Model,
 }
 
 impl Errors {
-    pub(super) const fn new(late: Late, classify: Option<Arc<dyn Classify>>) -> Self {
-        Self { late, classify }
+    pub(super) const fn new(late: Late, classify: Option<Arc<dyn Classify>>, model: Model) -> Self {
+        Self { late, classify, model }
     }
 
     /// Reports the failure that `error` tells of.
     #[cold]
     pub(super) fn found(&self, error: &[u8]) {
-        let kind = match &self.classify {
-            Some(classify) => meaning::kind_within(error, classify),
-            None => meaning::kind_within(error, &HttpClassify::inference()),
-        };
-        self.late.set(Failure::new(kind));
+        let inference = HttpClassify::inference();
+        let classify = self.classify.as_deref().unwrap_or(&inference);
+        self.late.set(meaning::failure_within(error, classify, self.model));
     }
 
     /// Whether there were any.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Deployment,
-    llm::PriceList,
+    llm::{Inspected, PriceList, content_type, meaning::Model},
     outcome::Classify,
     trail::{Answered, Carried},
 };
@@ -148,15 +148,15 @@ impl fmt::Debug for MeterLayer {
 /// text after it is estimated.
 ///
 /// An answer in a `Content-Encoding` is not read, nor is one that is neither JSON nor an event stream by its
-/// `Content-Type`: its usage is unknown, which is not 0, and it is not in the totals. So send requests without
-/// `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
+/// `Content-Type`, or without one by what an inspected request asks for: its usage is unknown, which is not 0, and it is
+/// not in the totals. So send requests without `Accept-Encoding`. Of an answer to a path that is no known [`Endpoint`](crate::llm::Endpoint), nothing is estimated.
 ///
 /// # Errors within an answer
 ///
 /// A stream that has begun well may still tell of an error, and so may JSON under a status of success: by a member
 /// `error`, or an event of the type `error` or `response.failed`. It goes to the caller as it is, but the answer is not
-/// [`whole`](crate::llm::Metered::whole), and a [`Cooldown`](crate::cooldown::Cooldown) above takes it for the failure that it is:
-/// for the health of the deployment and the [`Trail`](crate::Trail).
+/// [`whole`](crate::llm::Metered::whole), and a [`Cooldown`](crate::cooldown::Cooldown) above takes it for the failure
+/// that it is: for the health of the deployment and the [`Trail`](crate::Trail).
 ///
 /// # Usage that nobody asked for
 ///
@@ -200,7 +200,9 @@ where
                     self.layer.prices.clone(),
                     self.layer.on_usage.clone(),
                 ),
+                format: Inspected::of(&request).and_then(content_type::Format::asked),
                 hides,
+                model: Model::of(Carried::of(request.extensions())),
                 classify: self.layer.classify.clone(),
             }
         });
@@ -211,7 +213,10 @@ where
 /// What the answer is read for.
 struct Asked {
     report: Report,
+    /// What was asked for; none where that is not known.
+    format: Option<content_type::Format>,
     hides: bool,
+    model: Model,
     classify: Option<Arc<dyn Classify>>,
 }
 
@@ -224,8 +229,8 @@ impl Asked {
             return MeteredBody::unmetered(body);
         }
         let late = Answered::entry(&mut head.extensions).late.get_or_insert_default().clone();
-        let errors = Errors::new(late, self.classify);
-        let format = Format::of(&head.headers, self.hides, &errors);
+        let errors = Errors::new(late, self.classify, self.model);
+        let format = Format::of(&head.headers, self.format, self.hides, &errors);
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }

@@ -90,7 +90,6 @@ async fn the_model_is_called_by_the_deployments_name() {
 
 #[tokio::test]
 async fn where_the_body_names_no_model_the_deployments_name_is_put_in() {
-    let with = RewriteModelLayer::new().include_usage(true);
     for (body, named, unnamed) in [
         ("{}", r#"{"model":"gpt"}"#, "{}"),
         (" { }", r#" {"model":"gpt" }"#, " { }"),
@@ -104,8 +103,8 @@ async fn where_the_body_names_no_model_the_deployments_name_is_put_in() {
             r#"{"stream_options":{"include_usage":true},"stream":true}"#,
         ),
     ] {
-        assert_eq!(sent_text(with, CHAT, Some("gpt"), body).await, named);
-        assert_eq!(sent_text(with, CHAT, None, body).await, unnamed);
+        assert_eq!(sent_text(true, CHAT, Some("gpt"), body).await, named);
+        assert_eq!(sent_text(true, CHAT, None, body).await, unnamed);
     }
 }
 
@@ -129,15 +128,14 @@ async fn what_is_for_a_router_is_taken_out_even_where_no_deployment_was_picked()
 
 #[tokio::test]
 async fn what_only_litellms_proxy_knows_reaches_no_deployment() {
-    let plain = RewriteModelLayer::new();
     for name in FOR_PROXY {
         // Of whatever type, and as often as it stands.
         let body = format!(r#"{{"{name}": {{"x": 1}}, "model": "chat", "{name}": "sk-caller"}}"#);
-        assert_eq!(sent_text(plain, CHAT, None, &body).await, r#"{"model": "chat"}"#, "{name}");
+        assert_eq!(sent_text(false, CHAT, None, &body).await, r#"{"model": "chat"}"#, "{name}");
     }
     let others =
         r#"{"model": "chat", "api_keys": 1, "mock_testing": 1, "extra_body": {"api_key": 1}}"#;
-    assert_eq!(sent_text(plain, CHAT, None, others).await, others);
+    assert_eq!(sent_text(false, CHAT, None, others).await, others);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Whether a response is what was asked for, and what it means when it is not.
 
 mod future;
+mod held;
 mod layer;
 mod opening;
 mod reading;

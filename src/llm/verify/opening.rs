@@ -1,5 +1,6 @@
 //! What a body begins with.
 
+use memchr::{memchr2, memmem};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -63,6 +64,7 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
         return if whole { Opening::Strange } else { Opening::Unclear };
     };
     let (mut commented, mut begun) = (false, false);
+    let (mut data, mut begun_data) = (Vec::new(), false);
     for Line { name, value, complete } in lines(text) {
         let complete = complete || whole;
         match name {
@@ -72,15 +74,20 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
             b"event" if complete && value.map(<[u8]>::trim_ascii) == Some(b"error") => {
                 return Opening::Error;
             }
-            b"data" if complete => {
-                let error = value.is_some_and(is_error_object);
-                return if error { Opening::Error } else { Opening::Good };
+            b"data" => {
+                if begun_data {
+                    data.push(b'\n');
+                }
+                (begun, begun_data) = (true, true);
+                data.extend_from_slice(value.unwrap_or_default());
+                match json(&data, false) {
+                    // The event is yet to come whole.
+                    Opening::Unclear => {}
+                    Opening::Error => return Opening::Error,
+                    _ if complete && is_error_object(&data) => return Opening::Error,
+                    _ => return Opening::Good,
+                }
             }
-            b"data" => match json(value.unwrap_or_default(), false) {
-                Opening::Strange => return Opening::Good,
-                // The line is yet to come whole.
-                opening => return opening,
-            },
             b"event" | b"id" | b"retry" => begun = true,
             _ if begun || commented => {}
             // The beginning of a name, perhaps.
@@ -100,19 +107,6 @@ pub(super) fn stream(text: &[u8], whole: bool) -> Opening {
 
 const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
 
-/// What the first event of a stream carries, once the line has come; `whole` says that no more will.
-pub(super) fn first_data(text: &[u8], whole: bool) -> Option<&[u8]> {
-    let text = without_mark(text)?;
-    let line = lines(text).find(|line| line.name == b"data")?;
-    line.value.filter(|_| line.complete || whole)
-}
-
-/// What each event of `text` carries, as far as it came in one line.
-pub(super) fn all_data(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let text = without_mark(text).unwrap_or_default();
-    lines(text).filter(|line| line.name == b"data").filter_map(|line| line.value)
-}
-
 struct Line<'a> {
     name: &'a [u8],
     /// None without a colon.
@@ -121,14 +115,17 @@ struct Line<'a> {
     complete: bool,
 }
 
-fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    text.split_inclusive(|byte| *byte == b'\n').map(|line| {
-        let complete = line.ends_with(b"\n");
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+fn lines(mut text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    std::iter::from_fn(move || {
+        if text.is_empty() {
+            return None;
+        }
+        let end = memchr2(b'\n', b'\r', text);
+        let (line, rest) = text.split_at(end.unwrap_or(text.len()));
+        text = rest.strip_prefix(b"\r\n").unwrap_or(rest.get(1..).unwrap_or_default());
         let colon = line.iter().position(|byte| *byte == b':');
         let value = colon.map(|at| line[at + 1..].trim_ascii_start());
-        Line { name: &line[..colon.unwrap_or(line.len())], value, complete }
+        Some(Line { name: &line[..colon.unwrap_or(line.len())], value, complete: end.is_some() })
     })
 }
 
@@ -142,7 +139,7 @@ fn without_mark(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether the data of an event is an error object, wherever in it that says so.
-fn is_error_object(data: &[u8]) -> bool {
+pub(super) fn is_error_object(data: &[u8]) -> bool {
     const NAME: &[u8] = b"\"error\"";
     #[derive(Deserialize)]
     struct Members {
@@ -158,7 +155,25 @@ fn is_error_object(data: &[u8]) -> bool {
     members.is_ok_and(|it| it.error.is_some_and(|error| error.is_object() || error.is_string()))
 }
 
-/// Whether an answer, or an event of a stream, says that the provider's filter has withheld all of it.
+/// Whether `text` is a JSON object that is whole and has an error object among its members.
+pub(super) fn has_error_object(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Members {
+        error: Option<serde_json::Map<String, Value>>,
+    }
+    const NAME: &[u8] = b"\"error\"";
+    let is_object = |at: usize| {
+        let rest = text[at + NAME.len()..].trim_ascii_start().strip_prefix(b":");
+        rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"))
+    };
+    // Most answers have none; only one that may is parsed.
+    text.trim_ascii_end().ends_with(b"}")
+        && memmem::find_iter(text, NAME).any(is_object)
+        && serde_json::from_slice::<Members>(text)
+            .is_ok_and(|it| it.error.is_some_and(|error| !error.is_empty()))
+}
+
+/// Whether an answer says that the provider's filter has withheld all of it.
 pub(super) fn is_filtered(answer: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Answer<'a> {

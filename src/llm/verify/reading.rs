@@ -8,20 +8,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    Method, Request, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-    response::Parts,
-};
+use http::{Method, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::opening::{self, Opening};
+use super::{
+    held::{Held, Shown},
+    opening::{self, Opening},
+};
 use crate::{
     BoxError, Error,
     body::KeptBody,
     error::Malformed,
-    llm::{Endpoint, Inspected, meaning},
+    llm::{
+        content_type::{self, Format},
+        meaning::{self, Model},
+    },
     outcome::{Classify, Failure, FailureKind, Outcome},
     trail::{Answered, Carried},
 };
@@ -35,6 +37,9 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(2);
 /// As much of an answer is read to find why it ended.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
+/// As much of a stream is held until its first content.
+const HOLD_LIMIT: usize = 16 * 1024;
+
 /// What does not show within so much is not looked for.
 const OPENING_LIMIT: usize = 4 * 1024;
 
@@ -43,19 +48,15 @@ const OPENING_LIMIT: usize = 4 * 1024;
 pub(super) struct Asked {
     /// A response to it can have a body.
     with_body: bool,
+    /// None where the endpoint is not known.
     format: Option<Format>,
+    /// Whatever it is, an inference API gives no web pages.
+    not_html: bool,
+    model: Model,
     /// An answer that the provider's filter has withheld has a list of groups to go to.
     filtered_goes_elsewhere: bool,
     /// A time limit above ends the attempt then.
     until: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Stream,
-    /// The endpoint is not known. Whatever it is, it gives no web pages.
-    NotHtml,
 }
 
 /// Why a response is read, and so how far.
@@ -67,6 +68,8 @@ pub(super) enum Phase {
     Opening(Format),
     /// It began as an error in spite of its status: all of it, or the first event.
     FailedWithin(Format),
+    /// A stream, until its first content.
+    Held,
     /// Until it is clear why the answer ended: all of it.
     Answer,
 }
@@ -79,7 +82,9 @@ impl Asked {
         let elsewhere = carried.map(|carried| carried.elsewhere).unwrap_or_default();
         Self {
             with_body: request.method() != Method::HEAD,
-            format: post.map(Format::of),
+            format: post.and_then(Format::asked),
+            not_html: post.is_some(),
+            model: Model::of(carried),
             filtered_goes_elsewhere: elsewhere.listed.contains(FailureKind::ContentPolicy),
             until: carried.and_then(|carried| carried.until),
         }
@@ -92,65 +97,40 @@ impl Asked {
         classify: &dyn Classify,
     ) -> Result<Option<Phase>, Malformed> {
         let status = head.status;
-        let encoded = head.headers.get(CONTENT_ENCODING).is_some_and(|it| it != "identity");
+        let encoded = content_type::is_encoded(&head.headers);
         if status.is_client_error() || status.is_server_error() {
             let failed = classify.head(head).and_then(Outcome::failure).is_some();
             return Ok((failed && self.with_body && !encoded).then_some(Phase::Failed));
         }
-        let Some(asked) = self.format.filter(|_| status.is_success()) else { return Ok(None) };
-        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
+        if !status.is_success() || bodiless {
             return Ok(None);
         }
-        let given =
-            head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.split(';').next());
-        let given = given.map(str::trim).filter(|given| !given.is_empty());
-        let found = match (asked, given) {
-            (Format::NotHtml, Some(given)) if given.eq_ignore_ascii_case("text/html") => None,
-            (Format::NotHtml, _) => return Ok(None),
-            (asked, None) => Some(asked),
-            (_, Some(given)) if is_json(given) => Some(Format::Json),
-            (Format::Stream, Some(given)) if given.eq_ignore_ascii_case("text/event-stream") => {
-                Some(Format::Stream)
-            }
-            _ => None,
+        let named = content_type::named(&head.headers).unwrap_or_default();
+        let Some(asked) = self.format else {
+            let html = self.not_html && named.eq_ignore_ascii_case(b"text/html");
+            return if html { Err(unlike("an answer", "text/html")) } else { Ok(None) };
         };
-        match found {
+        match Format::of(&head.headers, Some(asked)) {
             Some(found) if !encoded => Ok(Some(Phase::Opening(found))),
             Some(found) if found == asked => Ok(None),
-            _ => Err(asked.not_found(given.unwrap_or_default())),
+            _ => Err(unlike(name(asked), &String::from_utf8_lossy(named))),
         }
     }
 }
 
-fn is_json(given: &str) -> bool {
-    let subtype = given.rsplit(['/', '+']).next().unwrap_or_default();
-    given.contains('/') && subtype.eq_ignore_ascii_case("json")
+const fn name(format: Format) -> &'static str {
+    match format {
+        Format::Json => "JSON",
+        Format::Events => "an event stream",
+    }
 }
 
-impl Format {
-    fn of(inspected: &Inspected) -> Self {
-        match inspected.endpoint {
-            None => Self::NotHtml,
-            Some(Endpoint::Embeddings) => Self::Json,
-            Some(_) if inspected.stream => Self::Stream,
-            Some(_) => Self::Json,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Json => "JSON",
-            Self::Stream => "an event stream",
-            Self::NotHtml => "an answer",
-        }
-    }
-
-    /// `found` instead of this.
-    fn not_found(self, found: &str) -> Malformed {
-        // A content type is short; what is longer is none.
-        let found = if found.len() <= 100 { found } else { "something else" };
-        Malformed::new(format!("expected {}, got {found}", self.name()))
-    }
+/// `found` instead of what was `expected`.
+fn unlike(expected: &str, found: &str) -> Malformed {
+    // A content type is short; what is longer is none.
+    let found = if found.len() <= 100 { found } else { "something else" };
+    Malformed::new(format!("expected {expected}, got {found}"))
 }
 
 /// A response that is read ahead.
@@ -160,6 +140,9 @@ pub(super) struct Reading<R: Body> {
     asked: Asked,
     phase: Phase,
     patience: Option<Pin<Box<Sleep>>>,
+    events: Held,
+    /// How many frames `events` has read.
+    frames: usize,
 }
 
 /// What is known of a response.
@@ -180,7 +163,8 @@ where
     R::Error: Into<BoxError>,
 {
     pub(super) fn new(head: Parts, body: R, asked: Asked, phase: Phase) -> Self {
-        Self { head, body: KeptBody::to_read_ahead(body), asked, phase, patience: None }
+        let body = KeptBody::to_read_ahead(body);
+        Self { head, body, asked, phase, patience: None, events: Held::default(), frames: 0 }
     }
 
     /// Reads until it is clear how the response fails, if it does; an error takes its place.
@@ -243,35 +227,48 @@ where
             Phase::Opening(found) => {
                 let asked = self.asked.format.unwrap_or(found);
                 let (opening, found) = self.opening(found, whole);
-                let unfit = |what| Verdict::Unfit(asked.not_found(what).into());
+                let unfit = |what| Verdict::Unfit(unlike(name(asked), what).into());
                 let next = match opening {
                     Opening::Unclear if size < OPENING_LIMIT => return Verdict::ReadOn,
                     Opening::Empty => return unfit("an empty body"),
                     Opening::Strange => return unfit("something else"),
-                    Opening::Good if found != asked => return unfit(found.name()),
+                    Opening::Good if found == Format::Json && self.has_error_object() => {
+                        return self.failed_within(&self.body.read_ahead(), classify);
+                    }
+                    Opening::Good if found != asked => return unfit(name(found)),
                     Opening::Good if !self.asked.filtered_goes_elsewhere => return Verdict::Fine,
                     Opening::Good if found == Format::Json => Phase::Answer,
-                    Opening::Good if self.is_filtered() => return FILTERED,
-                    Opening::Good | Opening::Unclear => return Verdict::Fine,
+                    Opening::Good => Phase::Held,
+                    Opening::Unclear => return Verdict::Fine,
                     Opening::Error => Phase::FailedWithin(found),
                 };
                 self.phase = next;
                 self.judge(false, classify)
             }
             Phase::FailedWithin(found) => {
-                let text = self.body.read_ahead();
                 let over = whole || waited || size >= ERROR_LIMIT;
                 let error = match found {
-                    Format::Stream => opening::first_data(&text, over),
-                    _ => over.then_some(&text[..]),
+                    Format::Events => self.look(Held::read_first, over.then_some(Held::rest)),
+                    Format::Json => over.then(|| self.body.read_ahead().into_owned()),
                 };
                 match error {
-                    Some(error) => {
-                        Verdict::Failed(Failure::new(meaning::kind_within(error, classify)))
-                    }
+                    Some(error) => self.failed_within(&error, classify),
                     None if over => Verdict::Failed(Failure::new(FailureKind::Server)),
                     None => Verdict::ReadOn,
                 }
+            }
+            Phase::Held => {
+                let over = whole || size >= HOLD_LIMIT;
+                match self.look(Held::read, whole.then_some(Held::finish)) {
+                    Some(Shown::Content) => Verdict::Fine,
+                    Some(Shown::Filtered) => FILTERED,
+                    Some(Shown::Error(error)) => self.failed_within(&error, classify),
+                    None if over => Verdict::Fine,
+                    None => Verdict::ReadOn,
+                }
+            }
+            Phase::Answer if whole && self.has_error_object() => {
+                self.failed_within(&self.body.read_ahead(), classify)
             }
             Phase::Answer if whole && opening::is_filtered(&self.body.read_ahead()) => FILTERED,
             Phase::Answer if whole || size >= ANSWER_LIMIT => Verdict::Fine,
@@ -285,21 +282,16 @@ where
             return Verdict::Fine;
         };
         let body = self.body.read_ahead();
-        if failure.kind() == FailureKind::NotFound && meaning::is_unknown_path(&body) {
-            return Verdict::Failed(failure.blameless());
-        }
-        match meaning::refine(Some(self.head.status), &body) {
-            Some(kind) if kind != failure.kind() => Verdict::Failed(failure.with_kind(kind)),
-            // A classifier above may know better than this one what the status means.
-            _ => Verdict::Fine,
-        }
+        let refined = meaning::refined(failure, self.head.status, &body, self.asked.model);
+        // A classifier above may know better than this one what the status means.
+        refined.map_or(Verdict::Fine, Verdict::Failed)
     }
 
     /// How the body begins, and as what.
     fn opening(&self, found: Format, whole: bool) -> (Opening, Format) {
         let text = self.body.read_ahead();
         let json = || opening::json(&text, whole);
-        if found != Format::Stream {
+        if found != Format::Events {
             return (json(), found);
         }
         match (opening::stream(&text, whole), json()) {
@@ -311,9 +303,29 @@ where
         }
     }
 
-    fn is_filtered(&self) -> bool {
-        let text = self.body.read_ahead();
-        opening::all_data(&text).any(opening::is_filtered)
+    /// What the events show that have come since the last look, or all there are, where no more will.
+    fn look<T>(
+        &mut self,
+        read: fn(&mut Held, &[u8]) -> Option<T>,
+        finish: Option<fn(&mut Held) -> Option<T>>,
+    ) -> Option<T> {
+        for chunk in self.body.chunks_ahead(self.frames) {
+            self.frames += 1;
+            let found = chunk.and_then(|chunk| read(&mut self.events, chunk));
+            if found.is_some() {
+                return found;
+            }
+        }
+        finish?(&mut self.events)
+    }
+
+    /// The failure that an error inside a success means.
+    fn failed_within(&self, error: &[u8], classify: &dyn Classify) -> Verdict {
+        Verdict::Failed(meaning::failure_within(error, classify, self.asked.model))
+    }
+
+    fn has_error_object(&self) -> bool {
+        opening::has_error_object(&self.body.read_ahead())
     }
 }
 

@@ -108,19 +108,41 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// | | | `This endpoint's maximum context length is … tokens` (OpenRouter) |
 /// | | | `the request exceeds the available context size` (llama.cpp) |
 /// | | | `the input length exceeds the context length`, `prompt too long; exceeded max context length` (Ollama) |
+/// | | | `This model's maximum prompt length is … but the request contains` (xAI) |
+/// | | | `Input is too long for requested model` (Bedrock), `too many tokens: ` (Cohere) |
 /// | | | `litellm.ContextWindowExceededError: ` (LiteLLM) |
 /// | `ContentPolicy` | the same | `Your request was rejected as a result of our safety system`, `Invalid prompt: your prompt was flagged as potentially violating` (OpenAI) |
 /// | | | `Output blocked by content filtering policy` (Anthropic) |
 /// | | | `Content Exists Risk` (DeepSeek) |
+/// | | | `Content violates usage guidelines` (xAI) |
 /// | | | `litellm.ContentPolicyViolationError: ` (LiteLLM) |
 /// | `Overloaded` | 429, 500, 502, 503, 529 | `The model is overloaded` (Gemini), `Model is overloaded` (TGI), `That model is currently overloaded`, `The engine is currently overloaded` (OpenAI) |
 /// | `QuotaExhausted` | 403, 429 | `You exceeded your current quota` (OpenAI) |
 /// | | 400 | `Your credit balance is too low to access the `, `You have reached your specified API usage limits.` (Anthropic, in its own envelope) |
+/// | `Unauthorized` | 400 | `Incorrect API key provided: ` (xAI, in its own envelope) |
 ///
-/// A 404 sets a deployment aside, as its model is gone. But not where the body says that it is the path that the server
-/// does not have, lest one request to a wrong path set a whole group aside: an empty body, `Not Found` (vLLM's
-/// and its like), `404 page not found` (Ollama), `File Not Found` (llama.cpp) or `Invalid URL (…` (OpenAI). Such a request is
-/// still tried elsewhere.
+/// An error in an event of a stream is read as one without.
+///
+/// # What one request may do
+///
+/// What cools at once sets a deployment aside for all callers. So that no caller's bad request sets a whole group aside,
+/// it does so only with a word on the deployment itself; without one, the failures of an inspected request just
+/// [count](crate::outcome::Cools::Counts):
+///
+/// | kind | cools at once |
+/// |---|---|
+/// | `NotFound` | with the code `model_not_found`, `DeploymentNotFound`, `invalid_model`, `unknown_model`, `model_not_available` or `model_decommissioned` |
+/// | | with a message that begins `The model … does not exist` (vLLM, xAI), `model: ` (Anthropic), `models/… is not found` (Gemini), `Publisher Model … was not found` (Vertex), `model '…' not found`, `model "…" not found` (Ollama), `Model not found, inaccessible, and/or not deployed` (Fireworks) |
+/// | | but never where a wildcard made the model the caller's word |
+/// | `Unauthorized` | by the status 401 or 407 |
+/// | | with the code `invalid_api_key`, `API_KEY_INVALID`, `authentication_error`, `UNAUTHENTICATED`, `token_expired`, `ACCESS_TOKEN_EXPIRED`, `auth_error` or `token_not_found_in_db` |
+/// | | with a message that begins `Incorrect API key provided`, `The API key you provided is invalid` (Fireworks), `Your API key was reported as leaked` (Gemini), `The security token included in the request is ` (Bedrock) |
+///
+/// Two say that nothing is wrong with the deployment, and do it no harm at all, though the request is still tried
+/// elsewhere. A body that says that the server does not have the path: an empty one, `Not Found` (vLLM's and its like),
+/// `404 page not found` (Ollama), `File Not Found` (llama.cpp), `Invalid URL (…` (OpenAI), the code `unknown_url` (Groq),
+/// or the code `404` with `Resource not found` (Azure). And a 429 for a request that is larger than its limit is ever,
+/// `Request too large for …, Requested …` (OpenAI, Groq): what it says of a delay is not heeded, as waiting does not help.
 ///
 /// # Successes
 ///
@@ -132,17 +154,22 @@ use crate::{BoxError, Error, body::KeptBody, outcome::Classify};
 /// encoded body only the content type is judged; of an endpoint that is not [known](crate::llm::Endpoint), that it is no
 /// web page.
 ///
-/// A JSON body that begins as an error object, or an event stream whose first event is an error, is the failure it means:
+/// A JSON body that begins as an error object, or has one among its members and comes in one chunk, is the failure it
+/// means, and so is an event stream whose first event is an error:
 /// by the tables above, else by the status its `code` gives, else the request's if its `type` says so, else the
 /// server's. The response stays intact, for the case that there is no better one.
 ///
 /// So the head waits for the first chunk, within the limit of a [`Timeout`](crate::timeout::Timeout) above. A comment
-/// counts as one: servers send it to keep the connection alive, so it must not be held back. Later chunks pass at once.
+/// counts as one: servers send it to keep the connection alive, so it must not be held back. Later chunks pass at once,
+/// with one exception:
 ///
 /// Where the plan of a [`Fallback`](crate::fallback::Fallback) has a list for `ContentPolicy`, an answer that the
 /// provider's filter has withheld is a failure of that kind: each `finish_reason` or the reason in `incomplete_details`
 /// is `content_filter`, or the `stop_reason` is `refusal`. Only then a JSON answer is read to its end first, up to
-/// 1 MiB; of a stream the first chunk is looked at.
+/// 1 MiB; and a stream is held until something of it has come that a caller would see, so it begins with its first
+/// content. What comes before that are roles, results of filters, the beginnings of messages and blocks, and comments: all
+/// of it is handed on with the content, after 16 KiB or 48 events at the latest. An error event among it is the failure
+/// it means, as if it were the first.
 #[derive(Clone)]
 pub struct Verify<S> {
     inner: S,

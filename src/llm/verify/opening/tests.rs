@@ -72,11 +72,33 @@ proptest! {
 }
 
 #[test]
-fn the_data_of_events_is_found_in_any_line_ends() {
-    for text in ["data: 1\n\ndata:2\n\n", "\u{feff}: x\r\nid: 3\r\ndata: 1\r\n\r\ndata: 2"] {
-        assert_eq!(first_data(text.as_bytes(), false), Some(&b"1"[..]));
-        assert_eq!(all_data(text.as_bytes()).collect::<Vec<_>>(), [b"1", b"2"]);
+fn an_error_event_is_one_in_any_line_ends_and_over_any_lines() {
+    for ends in ["\n", "\r", "\r\n"] {
+        for event in [
+            "event: error|data: x||",
+            ": x||data: {\"error\":|data: {}}||",
+            "id: 1|data: {|data: \"error\": \"x\"|data: }||",
+            "data:|data: {\"error\": {}}||",
+        ] {
+            let text = event.replace('|', ends);
+            assert_eq!(stream(text.as_bytes(), false), Opening::Error, "{text:?}");
+        }
     }
-    assert_eq!(first_data(b"event: x\ndata: 1", false), None);
-    assert_eq!(first_data(b"event: x\ndata: 1", true), Some(&b"1"[..]));
+    assert_eq!(stream(b"data: {\rdata: \"id\": 1,\r", false), Opening::Good);
+    assert_eq!(stream(b"data: {\rdata:", false), Opening::Unclear);
+}
+
+#[test]
+fn an_error_object_is_found_among_the_members_of_a_whole_object() {
+    assert!(has_error_object(br#"{"id": 1, "error" : {"code": 500}, "x": []} "#));
+    for text in [
+        r#"{"id": 1, "error": {"code": 500}, "x":"#,
+        r#"{"id": 1, "error": null}"#,
+        r#"{"id": 1, "error": {}}"#,
+        r#"{"id": 1, "error": "no"}"#,
+        r#"{"id": 1, "x": {"error": {"code": 500}}}"#,
+        r#"{"id": "\"error\": {\"code\": 500}"}"#,
+    ] {
+        assert!(!has_error_object(text.as_bytes()), "{text}");
+    }
 }
