@@ -30,7 +30,7 @@ const OURS: [&str; 8] = [
 ];
 
 /// Members that are for LiteLLM's proxy; as are all that begin with `mock_testing_`.
-const FOR_PROXY: [&str; 28] = [
+const FOR_PROXY: [&str; 41] = [
     "api_key",
     "api_base",
     "base_url",
@@ -46,6 +46,19 @@ const FOR_PROXY: [&str; 28] = [
     "specific_deployment",
     "mock_response",
     "mock_timeout",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "azure_ad_token",
+    "client_secret",
+    "custom_llm_provider",
+    "litellm_credential_name",
+    "litellm_params",
+    "model_list",
+    "request_timeout",
+    "secret_fields",
+    "user_config",
+    "vertex_credentials",
     "include_fallback_errors",
     "enable_tag_filtering",
     "litellm_metadata",

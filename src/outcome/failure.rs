@@ -159,7 +159,13 @@ impl Failure {
 
     /// Whether the caller would wait no longer, which says nothing of the deployment.
     pub(crate) const fn is_callers(&self) -> bool {
-        matches!(self.blame, Blame::None) || matches!(self.kind, FailureKind::Cancelled)
+        matches!(self.blame, Blame::None) && self.status.is_none()
+            || matches!(self.kind, FailureKind::Cancelled)
+    }
+
+    /// Whether the deployment did answer, and is not to blame for what it had to say.
+    pub(crate) const fn is_fair_answer(&self) -> bool {
+        matches!(self.blame, Blame::None) && self.status.is_some()
     }
 
     /// Whether the server said that there must be no retry.

@@ -76,6 +76,19 @@ async fn a_path_that_no_deployment_has_sets_none_aside_and_is_tried_on_each() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_are_too_large_set_nobody_aside_however_many_there_are() {
+    let body = r#"{"error": {"code": "rate_limit_exceeded", "message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 90000."}}"#;
+    let group = group([json(429, body), json(429, body)]);
+    for _ in 0..20 {
+        group.ask().await.0.unwrap();
+    }
+    for deployment in &group.deployments {
+        assert_eq!(deployment.health().status(), Status::Ready);
+        assert_eq!(deployment.health().totals().cancelled, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_that_is_gone_sets_its_deployment_aside_at_once() {
     for body in [
         r#"{"error": {"code": "model_not_found", "message": "No such model."}}"#,

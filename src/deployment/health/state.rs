@@ -148,6 +148,7 @@ impl State {
         let stale = admission.epoch != self.epoch;
         match outcome {
             Outcome::Success if !stale => self.succeeded(judge, admission, now),
+            Outcome::Failure(failure) if failure.is_fair_answer() => false,
             Outcome::Failure(failure) if failure.is_callers() => {
                 !stale && self.cancelled(judge, failure, now)
             }

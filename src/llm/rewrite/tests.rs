@@ -215,7 +215,7 @@ async fn ten_megabytes_go_out_as_slices_of_the_memory_they_came_in() {
 }
 
 /// What LiteLLM's proxy alone knows.
-const FOR_PROXY: [&str; 30] = [
+const FOR_PROXY: [&str; 43] = [
     "api_key",
     "api_base",
     "base_url",
@@ -231,6 +231,19 @@ const FOR_PROXY: [&str; 30] = [
     "specific_deployment",
     "mock_response",
     "mock_timeout",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "azure_ad_token",
+    "client_secret",
+    "custom_llm_provider",
+    "litellm_credential_name",
+    "litellm_params",
+    "model_list",
+    "request_timeout",
+    "secret_fields",
+    "user_config",
+    "vertex_credentials",
     "include_fallback_errors",
     "enable_tag_filtering",
     "litellm_metadata",
