@@ -208,8 +208,8 @@ fn pre_call_checks(router: &mut Section<'_>, names: &Names<'_>) -> bool {
     });
     if checked && !checks {
         at.warn(
-            "not true, so what `model_list` says of the longest input, of images and of regions is not checked, as in \
-             LiteLLM",
+            "not true, so what `model_list` says of the longest input and of images is not checked, as in LiteLLM, and \
+             a request that must stay in a region is refused",
         );
     }
     checks

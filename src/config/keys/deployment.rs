@@ -64,8 +64,8 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
         honoured(&["stream_options"], "its `include_usage`"),
         honoured(
             &["region_name"],
-            "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other; \
-             `eu` is `eu-west-1` too",
+            "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other, \
+             without them to none; `eu` is `eu-west-1` too",
         ),
         honoured(
             &[

@@ -42,8 +42,8 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
         ),
         honoured(
             &["enable_pre_call_checks"],
-            "deployments that cannot take the request are passed over: too long, images, region; unless `true` none of \
-             that is checked, as in LiteLLM",
+            "deployments that cannot take the request are passed over: too long, images, region; unless `true` neither \
+             length nor images are checked, as in LiteLLM, and a request that must stay in a region is refused",
         ),
         honoured(&["model_group_alias"], "other names for groups"),
         not_enforced(

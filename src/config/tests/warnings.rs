@@ -304,8 +304,8 @@ fn checks_that_are_off_are_told_once() {
 router_settings: {{{settings}}}"
         )
     };
-    let told = "router_settings.enable_pre_call_checks: not true, so what `model_list` says of the longest input, of \
-                images and of regions is not checked, as in LiteLLM";
+    let told = "router_settings.enable_pre_call_checks: not true, so what `model_list` says of the longest input and \
+                of images is not checked, as in LiteLLM, and a request that must stay in a region is refused";
     assert_eq!(warnings(&text("")), [told]);
     assert_eq!(warnings(&text("enable_pre_call_checks: false")), [told]);
     assert_eq!(warnings(&text("enable_pre_call_checks: true")), [] as [&str; 0]);
