@@ -21,6 +21,8 @@ mod scan;
 mod tests;
 mod text;
 
+#[cfg(test)]
+pub(super) use self::members::{FOR_PROXY, MOCK_TESTING};
 pub(super) use self::text::for_each_text;
 
 /// What a body says that the layers of a fleet need.

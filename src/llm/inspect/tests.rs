@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{ServiceExt, service_fn};
 
 use super::*;
+use crate::llm::peek::{FOR_PROXY, MOCK_TESTING};
 
 /// What came through: the group, whether a stream is wanted, and the body.
 type Passed = (Option<String>, Option<bool>, Bytes);
@@ -323,4 +324,12 @@ async fn a_counter_of_ones_own_counts_now_or_later() {
     assert_eq!(tokens(&below(layer, asking("/", body, &[])).await.unwrap()), Some(10));
     let layer = InspectLayer::new().counter(Later);
     assert_eq!(tokens(&below(layer, asking("/", body, &[])).await.unwrap()), Some(5));
+}
+
+#[test]
+fn what_is_for_litellms_proxy_stands_in_the_docs() {
+    let docs = include_str!("../inspect.rs");
+    for name in FOR_PROXY.iter().chain([&MOCK_TESTING]) {
+        assert!(docs.contains(&format!("`{name}`")), "{name}");
+    }
 }

@@ -92,54 +92,57 @@ impl Member {
     }
 }
 
+/// Members that LiteLLM's proxy alone knows; as are all that begin with [`MOCK_TESTING`].
+pub(in crate::llm) const FOR_PROXY: &[&str] = &[
+    "api_key",
+    "api_base",
+    "base_url",
+    "api_version",
+    "user_api_key",
+    "extra_headers",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "model_group_retry_policy",
+    "retry_policy",
+    "cooldown_time",
+    "routing_strategy",
+    "specific_deployment",
+    "mock_response",
+    "mock_timeout",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "azure_ad_token",
+    "client_secret",
+    "custom_llm_provider",
+    "litellm_credential_name",
+    "litellm_params",
+    "model_list",
+    "request_timeout",
+    "secret_fields",
+    "user_config",
+    "vertex_credentials",
+    "include_fallback_errors",
+    "enable_tag_filtering",
+    "litellm_metadata",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "litellm_call_id",
+    "litellm_logging_obj",
+    "cache",
+    "caching",
+    "guardrails",
+    "max_retries",
+    "no-log",
+    "proxy_server_request",
+];
+pub(in crate::llm) const MOCK_TESTING: &str = "mock_testing_";
+
 /// Whether a member of this name, which is not read, is meant for LiteLLM's proxy, such as a caller's own key: no
 /// deployment is to see it.
 pub(super) fn is_for_proxy(name: Literal<'_>) -> bool {
     let Some(name) = name.text() else { return false };
-    matches!(
-        &*name,
-        "api_key"
-            | "api_base"
-            | "base_url"
-            | "api_version"
-            | "user_api_key"
-            | "extra_headers"
-            | "context_window_fallbacks"
-            | "content_policy_fallbacks"
-            | "model_group_retry_policy"
-            | "retry_policy"
-            | "cooldown_time"
-            | "routing_strategy"
-            | "specific_deployment"
-            | "mock_response"
-            | "mock_timeout"
-            | "aws_access_key_id"
-            | "aws_secret_access_key"
-            | "aws_session_token"
-            | "azure_ad_token"
-            | "client_secret"
-            | "custom_llm_provider"
-            | "litellm_credential_name"
-            | "litellm_params"
-            | "model_list"
-            | "request_timeout"
-            | "secret_fields"
-            | "user_config"
-            | "vertex_credentials"
-            | "include_fallback_errors"
-            | "enable_tag_filtering"
-            | "litellm_metadata"
-            | "litellm_session_id"
-            | "litellm_trace_id"
-            | "litellm_call_id"
-            | "litellm_logging_obj"
-            | "cache"
-            | "caching"
-            | "guardrails"
-            | "max_retries"
-            | "no-log"
-            | "proxy_server_request"
-    ) || name.starts_with("mock_testing_")
+    FOR_PROXY.contains(&&*name) || name.starts_with(MOCK_TESTING)
 }
 
 /// The members met so far: of two with one name another reader may take the other.

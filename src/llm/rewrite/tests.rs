@@ -13,7 +13,10 @@ use crate::{
     BoxError, Deployment,
     body::ReplayBody,
     deployment::Admission,
-    llm::InspectLayer,
+    llm::{
+        InspectLayer,
+        peek::{FOR_PROXY, MOCK_TESTING},
+    },
     trail::{Attempt, Captured, GroupName},
 };
 
@@ -128,7 +131,7 @@ async fn what_is_for_a_router_is_taken_out_even_where_no_deployment_was_picked()
 
 #[tokio::test]
 async fn what_only_litellms_proxy_knows_reaches_no_deployment() {
-    for name in FOR_PROXY {
+    for name in FOR_PROXY.iter().copied().chain([MOCK_TESTING, "mock_testing_fallbacks"]) {
         // Of whatever type, and as often as it stands.
         let body = format!(r#"{{"{name}": {{"x": 1}}, "model": "chat", "{name}": "sk-caller"}}"#);
         assert_eq!(sent_text(false, CHAT, None, &body).await, r#"{"model": "chat"}"#, "{name}");
@@ -214,53 +217,6 @@ async fn ten_megabytes_go_out_as_slices_of_the_memory_they_came_in() {
     assert!(copied.iter().map(|chunk| chunk.len()).sum::<usize>() < 100);
 }
 
-/// What LiteLLM's proxy alone knows.
-const FOR_PROXY: [&str; 43] = [
-    "api_key",
-    "api_base",
-    "base_url",
-    "api_version",
-    "user_api_key",
-    "extra_headers",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "model_group_retry_policy",
-    "retry_policy",
-    "cooldown_time",
-    "routing_strategy",
-    "specific_deployment",
-    "mock_response",
-    "mock_timeout",
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "azure_ad_token",
-    "client_secret",
-    "custom_llm_provider",
-    "litellm_credential_name",
-    "litellm_params",
-    "model_list",
-    "request_timeout",
-    "secret_fields",
-    "user_config",
-    "vertex_credentials",
-    "include_fallback_errors",
-    "enable_tag_filtering",
-    "litellm_metadata",
-    "litellm_session_id",
-    "litellm_trace_id",
-    "litellm_call_id",
-    "litellm_logging_obj",
-    "cache",
-    "caching",
-    "guardrails",
-    "max_retries",
-    "no-log",
-    "proxy_server_request",
-    "mock_testing_",
-    "mock_testing_fallbacks",
-];
-
 /// A body as it comes, and what is to reach a deployment that knows the model as `gpt`.
 fn bodies() -> impl Strategy<Value = (String, Value)> {
     let text = || any::<String>().prop_map(Value::from);
@@ -275,7 +231,7 @@ fn bodies() -> impl Strategy<Value = (String, Value)> {
         texts().prop_map(|names| ("fallbacks", serde_json::json!([{"chat": names}, {"*": []}]))),
         text().prop_map(|region| ("allowed_model_region", region)),
         any::<bool>().prop_map(|off| ("disable_fallbacks", Value::from(off))),
-        (prop::sample::select(&FOR_PROXY[..]), text()),
+        (prop::sample::select(FOR_PROXY), text()),
     ];
     let metadata =
         (prop::option::of(texts()), prop::option::of(text())).prop_map(|(tags, other)| {
