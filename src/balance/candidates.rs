@@ -28,6 +28,20 @@ pub struct Candidates<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) filter: Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
+    /// What [`only`](Self::only) has added to the filter.
+    pub(super) kept: Option<&'a Kept<'a>>,
+}
+
+/// One narrowing of the candidates, and those around it.
+pub(super) struct Kept<'a> {
+    keep: &'a dyn Fn(Candidate<'_>) -> bool,
+    outer: Option<&'a Self>,
+}
+
+impl Kept<'_> {
+    fn accepts(&self, candidate: Candidate<'_>) -> bool {
+        (self.keep)(candidate) && self.outer.is_none_or(|outer| outer.accepts(candidate))
+    }
 }
 
 /// Which members of a queue a pick may not choose.
@@ -102,20 +116,77 @@ impl<'a> Candidate<'a> {
 impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
     pub fn least_busy(&mut self) -> Option<Choice> {
-        let Self { members, queue, rng, filter, .. } = self;
-        queue.lowest(rng, |owner| filter.accepts(&members[owner as usize])).map(Choice)
+        let Self { members, queue, rng, filter, kept, .. } = self;
+        queue.lowest(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
     }
 
     /// Any candidate, in proportion to the weights. Constant time, as long as most can be chosen.
     pub fn random(&mut self) -> Option<Choice> {
-        let Self { members, queue, rng, filter, .. } = self;
-        queue.any(rng, |owner| filter.accepts(&members[owner as usize])).map(Choice)
+        let Self { members, queue, rng, filter, kept, .. } = self;
+        queue.any(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
     }
 
     /// Every candidate, in no order to rely on.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'_>> {
-        let members = self.members.iter().enumerate().filter(|(_, member)| self.accepts(member));
-        members.map(|(index, member)| Candidate { member, index: index as u32 })
+        let members = self.members.iter().zip(0..).filter(|(_, index)| self.accepts(*index));
+        members.map(|(member, index)| Candidate { member, index })
+    }
+
+    /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
+    /// so. A step for each candidate.
+    pub fn lowest(&mut self, mut score: impl FnMut(Candidate<'_>) -> f64) -> Option<Choice> {
+        let (mut best, mut ties) = (None, 0);
+        for index in 0..self.members.len() as u32 {
+            if !self.accepts(index) {
+                continue;
+            }
+            let score = score(Candidate { member: &self.members[index as usize], index });
+            // Puts what is not a number last, of either sign.
+            let score = if score.is_nan() { f64::INFINITY } else { score };
+            match best {
+                Some((_, lowest)) if score > lowest => continue,
+                Some((_, lowest)) if score >= lowest => ties += 1,
+                _ => ties = 1,
+            }
+            if ties == 1 || self.rng.u32(0..ties) == 0 {
+                best = Some((Choice(index), score));
+            }
+        }
+        best.map(|(choice, _)| choice)
+    }
+
+    /// What `then` makes of those candidates alone that `keep` accepts: how a strategy hands a part of them to another
+    /// one, or to [`least_busy`](Self::least_busy).
+    ///
+    /// ```
+    /// use tower_fleet::balance::{Candidates, Choice, Strategy};
+    ///
+    /// /// Leaves those with more than ten requests alone, as long as there are others.
+    /// struct Spare<P>(P);
+    ///
+    /// impl<P: Strategy> Strategy for Spare<P> {
+    ///     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+    ///         let spared = candidates.only(|one| one.in_flight() <= 10, |few| self.0.pick(few));
+    ///         spared.or_else(|| self.0.pick(candidates))
+    ///     }
+    /// }
+    /// ```
+    pub fn only<T>(
+        &mut self,
+        keep: impl Fn(Candidate<'_>) -> bool,
+        then: impl FnOnce(&mut Candidates<'_>) -> T,
+    ) -> T {
+        let kept = Kept { keep: &keep, outer: self.kept };
+        let Self { members, queue, rng, .. } = self;
+        then(&mut Candidates {
+            members,
+            queue,
+            tier: self.tier,
+            rng,
+            filter: self.filter,
+            demand: self.demand,
+            kept: Some(&kept),
+        })
     }
 
     /// Keeps `note` for the chosen candidate until it is set again: a credit, a score, whatever the strategy needs to
@@ -128,10 +199,10 @@ impl Candidates<'_> {
 
     /// Sets every candidate's note to what `note` makes of it.
     pub fn update_notes(&mut self, mut note: impl FnMut(Candidate<'_>) -> f64) {
-        for index in 0..self.members.len() {
-            let member = &self.members[index];
-            if self.accepts(member) {
-                self.members[index].note = note(Candidate { member, index: index as u32 });
+        for index in 0..self.members.len() as u32 {
+            if self.accepts(index) {
+                let candidate = Candidate { member: &self.members[index as usize], index };
+                self.members[index as usize].note = note(candidate);
             }
         }
     }
@@ -149,12 +220,20 @@ impl Candidates<'_> {
 
     /// Whether `choice` is one of these candidates.
     pub(super) fn holds(&self, choice: Choice) -> bool {
-        self.members.get(choice.index()).is_some_and(|member| self.accepts(member))
+        choice.index() < self.members.len() && self.accepts(choice.0)
     }
 
-    fn accepts(&self, member: &Member) -> bool {
-        member.is_in && member.tier == self.tier && self.filter.accepts(member)
+    fn accepts(&self, index: u32) -> bool {
+        let member = &self.members[index as usize];
+        member.is_in
+            && member.tier == self.tier
+            && accepts(self.members, index, self.filter, self.kept)
     }
+}
+
+fn accepts(members: &[Member], index: u32, filter: Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
+    let member = &members[index as usize];
+    filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))
 }
 
 impl fmt::Debug for Candidates<'_> {

@@ -307,8 +307,15 @@ impl Pool {
         let Self { members, tiers, rng, .. } = self;
         tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
             |(tier, Tier { queue, .. })| {
-                let mut candidates =
-                    Candidates { members, queue, tier, rng, filter, demand: wish.demand };
+                let mut candidates = Candidates {
+                    members,
+                    queue,
+                    tier,
+                    rng,
+                    filter,
+                    demand: wish.demand,
+                    kept: None,
+                };
                 let choice = strategy.pick(&mut candidates)?;
                 candidates.holds(choice).then_some(choice.index())
             },

@@ -24,6 +24,16 @@ pub enum RefusedReason {
     Cooling,
     /// Every deployment that could serve is at its limit of parallel requests.
     Full,
+    /// Every deployment that could serve has had all the requests or tokens it may have in a time.
+    Limited,
+    /// Every deployment that could serve has spent the money it may spend in a time.
+    Budget,
+    /// The request takes more than any deployment may ever have, or spend, in a time.
+    TooLarge,
+    /// No place was free, and as many requests as may wait for one do.
+    QueueFull,
+    /// No place became free in the time the request may wait for one.
+    QueueTimeout,
     /// Every deployment was paused by an operator.
     Paused,
     /// The request's deadline had passed.
@@ -138,6 +148,21 @@ impl fmt::Display for Refused {
             RefusedReason::Cooling => write!(f, "every deployment{of}{name} is cooling down"),
             RefusedReason::Full => {
                 write!(f, "every deployment{of}{name} has all the requests it may have at a time")
+            }
+            RefusedReason::Limited => {
+                write!(f, "every deployment{of}{name} has had all it may have in a time")
+            }
+            RefusedReason::Budget => {
+                write!(f, "every deployment{of}{name} has spent the money it may spend in a time")
+            }
+            RefusedReason::TooLarge => {
+                write!(f, "the request takes more than any deployment{of}{name} may ever have")
+            }
+            RefusedReason::QueueFull => {
+                write!(f, "too many requests wait for a deployment{of}{name} already")
+            }
+            RefusedReason::QueueTimeout => {
+                write!(f, "no deployment{of}{name} was free in the time the request may wait")
             }
             RefusedReason::Paused => write!(f, "every deployment{of}{name} is paused"),
             RefusedReason::Deadline => f.write_str("the deadline of the request has passed"),

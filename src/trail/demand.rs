@@ -24,6 +24,10 @@ pub struct Demand {
     pub affinity: Option<Arc<str>>,
     /// Lower goes first.
     pub priority: Option<i32>,
+    /// Who asks, by a name that holds no secret: those who ask are served in turn where requests wait.
+    pub caller: Option<Arc<str>>,
+    /// The strategy the request is to be picked by, by its name, where the balance knows several.
+    pub strategy: Option<Arc<str>>,
 }
 
 impl Demand {
