@@ -61,6 +61,10 @@ where
         self.inner.lock().pool.set_max_ejected(share, Instant::now());
     }
 
+    pub(crate) fn spill(&self, factor: Option<f32>) {
+        self.inner.lock().pool.set_spill(factor);
+    }
+
     pub(crate) fn seed(&self, seed: u64) {
         self.inner.lock().pool.seed(seed);
     }

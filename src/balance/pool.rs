@@ -9,6 +9,7 @@
 mod member;
 mod needs;
 mod rules;
+mod spill;
 
 use fastrand::Rng;
 use tokio::time::Instant;
@@ -38,6 +39,8 @@ pub(crate) struct Pool {
     rng: Rng,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
+    /// How much more than its share a tier can carry, where tiers shed requests before they are out.
+    spill: Option<f32>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -88,6 +91,7 @@ impl Pool {
             tiers: Vec::new(),
             rng,
             max_ejected,
+            spill: None,
             next_due: None,
             serving: 0,
             ready: 0,
@@ -243,7 +247,8 @@ impl Pool {
             self.wake(wish.now);
         }
         let needs = wish.demand.and_then(|demand| Needs::of(demand, self.picky));
-        while let Some(index) = self.choose(strategy, wish, needs) {
+        let first = self.first_tier();
+        while let Some(index) = self.choose(strategy, wish, needs, first) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
                 return Ok(self.take(index, admission, probe, wish.tried, needs));
             }
@@ -277,6 +282,7 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
+        first: usize,
     ) -> Option<usize> {
         let fresh = Filter {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
@@ -287,15 +293,15 @@ impl Pool {
         if self.ramping > 0 {
             let roll = Some(self.rng.f32());
             let thinned = Filter { roll, ..fresh };
-            if let Some(index) = self.ask(strategy, wish, thinned) {
+            if let Some(index) = self.ask(strategy, wish, thinned, first) {
                 return Some(index);
             }
         }
-        let chosen = self.ask(strategy, wish, fresh);
+        let chosen = self.ask(strategy, wish, fresh, first);
         if chosen.is_some() || fresh.tried.is_none() || wish.strict {
             return chosen;
         }
-        self.ask(strategy, wish, Filter { tried: None, ..fresh })
+        self.ask(strategy, wish, Filter { tried: None, ..fresh }, first)
     }
 
     fn ask(
@@ -303,23 +309,20 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         filter: Filter<'_>,
+        first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, .. } = self;
-        tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
-            |(tier, Tier { queue, .. })| {
-                let mut candidates = Candidates {
-                    members,
-                    queue,
-                    tier,
-                    rng,
-                    filter,
-                    demand: wish.demand,
-                    kept: None,
-                };
-                let choice = strategy.pick(&mut candidates)?;
-                candidates.holds(choice).then_some(choice.index())
-            },
-        )
+        (first..tiers.len()).chain(0..first).find_map(|tier| {
+            let queue = &mut tiers[tier].queue;
+            if queue.is_empty() {
+                return None;
+            }
+            let demand = wish.demand;
+            let mut candidates =
+                Candidates { members, queue, tier, rng, filter, demand, kept: None };
+            let choice = strategy.pick(&mut candidates)?;
+            candidates.holds(choice).then_some(choice.index())
+        })
     }
 
     /// Lets a request through to a member that is in; none if that turned out to be no longer so.

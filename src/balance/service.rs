@@ -44,6 +44,7 @@ where
     ) -> Self {
         let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let group = Group::new(strategy, rng, options.max_ejected);
+        group.spill(options.spill);
         group.insert(members);
         Self { group }
     }
@@ -60,6 +61,14 @@ where
     #[must_use]
     pub fn max_ejected(self, share: f32) -> Self {
         self.group.max_ejected(share);
+        self
+    }
+
+    /// Makes a level shed requests to the next one before it is used up, as of
+    /// [`BalanceLayer::spill`](super::BalanceLayer::spill). Off by default.
+    #[must_use]
+    pub fn spill(self, factor: f32) -> Self {
+        self.group.spill(Some(factor));
         self
     }
 

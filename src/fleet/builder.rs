@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
     pub(super) max_ejected: f32,
+    pub(super) spill: Option<f32>,
 }
 
 impl FleetBuilder {
@@ -49,6 +50,7 @@ impl FleetBuilder {
             timeout: None,
             stream_timeout: None,
             max_ejected: 0.5,
+            spill: None,
         };
         Self { settings, attempt: Identity::new() }
     }
@@ -139,6 +141,14 @@ impl<L> FleetBuilder<L> {
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
         self.settings.max_ejected = share;
+        self
+    }
+
+    /// Makes a level of a group shed requests to the next one before it is used up, as of
+    /// [`BalanceLayer::spill`](crate::balance::BalanceLayer::spill). Off by default.
+    #[must_use]
+    pub fn spill(mut self, factor: f32) -> Self {
+        self.settings.spill = Some(factor);
         self
     }
 

@@ -23,6 +23,7 @@ mod fleet;
 mod model;
 mod needs;
 mod shares;
+mod spill;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
