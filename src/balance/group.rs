@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    pool::{Picked, Pool, Wish},
+    pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
 };
 use crate::{
@@ -63,6 +63,10 @@ where
 
     pub(crate) fn spill(&self, factor: Option<f32>) {
         self.inner.lock().pool.set_spill(factor);
+    }
+
+    pub(crate) fn tags(&self, how: TagMatch) {
+        self.inner.lock().pool.set_tag_match(how);
     }
 
     pub(crate) fn seed(&self, seed: u64) {

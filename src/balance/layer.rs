@@ -1,6 +1,6 @@
 use tower_layer::Layer;
 
-use super::{Balance, Strategy};
+use super::{Balance, Strategy, TagMatch};
 use crate::{
     deployment::Deployment,
     upstream::{SendTo, Upstream},
@@ -44,11 +44,12 @@ pub(super) struct Options {
     pub(super) seed: Option<u64>,
     pub(super) max_ejected: f32,
     pub(super) spill: Option<f32>,
+    pub(super) tags: TagMatch,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, max_ejected: 0.5, spill: None }
+        Self { seed: None, max_ejected: 0.5, spill: None, tags: TagMatch::Any }
     }
 }
 
@@ -80,6 +81,14 @@ impl<P> BalanceLayer<P> {
     #[must_use]
     pub fn spill(mut self, factor: f32) -> Self {
         self.options.spill = Some(factor);
+        self
+    }
+
+    /// How the tags of a request choose among those of the deployments. Default [`TagMatch::Any`]: tags that were set
+    /// are meant to be heeded.
+    #[must_use]
+    pub fn tags(mut self, how: TagMatch) -> Self {
+        self.options.tags = how;
         self
     }
 

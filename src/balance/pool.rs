@@ -10,6 +10,7 @@ mod member;
 mod needs;
 mod rules;
 mod spill;
+mod tags;
 
 use fastrand::Rng;
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
 use self::needs::is_picky;
+pub use self::tags::TagMatch;
+use self::tags::Tags;
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -52,6 +55,7 @@ pub(crate) struct Pool {
     kept_in: usize,
     /// A member turns requests away by what they ask for.
     picky: bool,
+    tags: Tags,
     next_serial: u32,
 }
 
@@ -98,6 +102,7 @@ impl Pool {
             ramping: 0,
             kept_in: 0,
             picky: false,
+            tags: Tags::default(),
             next_serial: 0,
         }
     }
@@ -105,6 +110,10 @@ impl Pool {
     pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
         self.max_ejected = share;
         self.rebuild(now);
+    }
+
+    pub(crate) fn set_tag_match(&mut self, how: TagMatch) {
+        self.tags.set_match(how);
     }
 
     pub(crate) fn seed(&mut self, seed: u64) {
@@ -218,6 +227,8 @@ impl Pool {
         self.serving = self.serving().count();
         let picky = self.live().any(|member| is_picky(&member.deployment));
         self.picky = picky;
+        let live = self.members.iter().filter(|member| member.is_live());
+        self.tags.learn(live.map(|member| &member.deployment));
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
@@ -246,7 +257,7 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = wish.demand.and_then(|demand| Needs::of(demand, self.picky));
+        let needs = Needs::of(wish.demand, self.picky, &self.tags);
         let first = self.first_tier();
         while let Some(index) = self.choose(strategy, wish, needs, first) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {

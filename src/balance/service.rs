@@ -13,6 +13,7 @@ use super::{
     group::{Group, Lease},
     layer::Options,
     members::Members,
+    pool::TagMatch,
     strategy::Strategy,
 };
 use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
@@ -45,6 +46,7 @@ where
         let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let group = Group::new(strategy, rng, options.max_ejected);
         group.spill(options.spill);
+        group.tags(options.tags);
         group.insert(members);
         Self { group }
     }
@@ -69,6 +71,13 @@ where
     #[must_use]
     pub fn spill(self, factor: f32) -> Self {
         self.group.spill(Some(factor));
+        self
+    }
+
+    /// How the tags of a request choose among those of the deployments. Default [`TagMatch::Any`].
+    #[must_use]
+    pub fn tags(self, how: TagMatch) -> Self {
+        self.group.tags(how);
         self
     }
 

@@ -61,6 +61,7 @@ struct Serves {
     region: Option<Arc<str>>,
     endpoints: Option<Arc<[Arc<str>]>>,
     images: Option<bool>,
+    tags: Option<Arc<[Arc<str>]>>,
 }
 
 #[derive(Default)]
@@ -176,6 +177,15 @@ impl Deployment {
         self
     }
 
+    /// What requests choose it [by](crate::Demand::tags); the tag `default` makes it one of those that serve requests
+    /// without tags, see [`TagMatch`](crate::balance::TagMatch). None by default.
+    #[must_use]
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        let tags = tags.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.0).serves.tags = Some(tags);
+        self
+    }
+
     /// Whether to ask it for the usage of each stream, which not every server knows (`stream_options.include_usage`).
     /// Unset by default: as `llm::RewriteModelLayer` says.
     #[must_use]
@@ -279,6 +289,12 @@ impl Deployment {
     #[must_use]
     pub fn get_images(&self) -> Option<bool> {
         self.0.serves.images
+    }
+
+    /// Its [tags](Self::tags).
+    #[must_use]
+    pub fn get_tags(&self) -> &[Arc<str>] {
+        self.0.serves.tags.as_deref().unwrap_or_default()
     }
 
     /// Whether to ask it for the [usage of streams](Self::stream_usage).

@@ -4,7 +4,7 @@ use tower_layer::Identity;
 
 use super::layer::{FleetLayer, Group, Inner};
 use crate::{
-    balance::{AnyStrategy, Strategy, WeightedShuffle},
+    balance::{AnyStrategy, Strategy, TagMatch, WeightedShuffle},
     cooldown::CooldownPolicy,
     deployment::Deployment,
     fallback::FallbackPlan,
@@ -35,6 +35,7 @@ pub(super) struct Settings {
     pub(super) stream_timeout: Option<Duration>,
     pub(super) max_ejected: f32,
     pub(super) spill: Option<f32>,
+    pub(super) tags: TagMatch,
 }
 
 impl FleetBuilder {
@@ -51,6 +52,7 @@ impl FleetBuilder {
             stream_timeout: None,
             max_ejected: 0.5,
             spill: None,
+            tags: TagMatch::Any,
         };
         Self { settings, attempt: Identity::new() }
     }
@@ -149,6 +151,13 @@ impl<L> FleetBuilder<L> {
     #[must_use]
     pub fn spill(mut self, factor: f32) -> Self {
         self.settings.spill = Some(factor);
+        self
+    }
+
+    /// How the tags of a request choose among those of a group's deployments. Default [`TagMatch::Any`].
+    #[must_use]
+    pub fn tags(mut self, how: TagMatch) -> Self {
+        self.settings.tags = how;
         self
     }
 

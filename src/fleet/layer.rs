@@ -101,8 +101,9 @@ where
         };
         let groups = settings.groups.iter().map(|group| {
             let members = group.members.iter().map(member);
-            let balance =
-                Balance::new(settings.strategy.clone(), members).max_ejected(settings.max_ejected);
+            let balance = Balance::new(settings.strategy.clone(), members)
+                .max_ejected(settings.max_ejected)
+                .tags(settings.tags);
             let balance = match settings.spill {
                 Some(factor) => balance.spill(factor),
                 None => balance,

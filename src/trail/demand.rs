@@ -16,7 +16,8 @@ pub struct Demand {
     pub endpoint: Option<Arc<str>>,
     /// Whether there are images in the input.
     pub images: bool,
-    /// Tags a deployment is to match.
+    /// Tags a deployment is to match; `!tag` is one it must not have, `&tag` one it must. See
+    /// [`TagMatch`](crate::balance::TagMatch).
     pub tags: Vec<Arc<str>>,
     /// The region the request must stay in, or the area of several: `eu` has `eu-west-1` in it.
     pub region: Option<Arc<str>>,

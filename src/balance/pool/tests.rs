@@ -24,6 +24,7 @@ mod model;
 mod needs;
 mod shares;
 mod spill;
+mod tags;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
