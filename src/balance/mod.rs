@@ -66,8 +66,8 @@ pub use self::layer::BalanceLayer;
 pub use self::members::{Drained, Members};
 pub use self::service::{Balance, ResponseBody};
 pub use self::strategy::{
-    AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency, PowerOfTwo,
-    PreferIdle, RoundRobin, Strategy, WeightedShuffle,
+    AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency, LowestUsage,
+    PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
 };
 
 #[cfg(doc)]

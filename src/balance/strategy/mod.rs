@@ -12,6 +12,7 @@ mod least_busy;
 mod power_of_two;
 mod prefer_idle;
 mod round_robin;
+mod usage;
 mod weighted_shuffle;
 
 pub use self::any::AnyStrategy;
@@ -22,6 +23,7 @@ pub use self::least_busy::LeastBusy;
 pub use self::power_of_two::PowerOfTwo;
 pub use self::prefer_idle::PreferIdle;
 pub use self::round_robin::RoundRobin;
+pub use self::usage::LowestUsage;
 pub use self::weighted_shuffle::WeightedShuffle;
 
 /// Chooses among the deployments that can take a request.
