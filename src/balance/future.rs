@@ -233,7 +233,7 @@ where
 
     /// Sends the request to a contender that is ready; nothing where it is sent already.
     fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
-        let Contender { mut service, lease, admission, spare, picked: started } = contender;
+        let Contender { mut service, mut lease, admission, spare, picked: started } = contender;
         let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(request.extensions_mut());
@@ -242,6 +242,7 @@ where
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
         carried.attempt = Some(Attempt { deployment, index, started, admission });
+        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -320,7 +321,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(Error::from_service(error)),
+                        Err(error) => Err(called.fail(Error::from_service(error))),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -339,11 +340,21 @@ where
 
 impl Called {
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
-        let Self { lease, method, mut awaited } = self;
+        let Self { mut lease, method, mut awaited } = self;
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
+        if let Some(sampling) = lease.sampling() {
+            sampling.head(response.status(), response.headers(), response.extensions());
+        }
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
+    }
+
+    fn fail(mut self, error: Error) -> Error {
+        if let Some(sampling) = self.lease.sampling() {
+            sampling.error(&error);
+        }
+        error
     }
 }
 

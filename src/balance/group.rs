@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
     sync::Lock,
 };
@@ -80,7 +80,8 @@ where
         let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
         let service = place.map(|place| Arc::clone(&place.service));
         drop(inner);
-        let lease = Lease { group: Arc::clone(self) as Arc<dyn Release>, key, deployment, probe };
+        let group = Arc::clone(self) as Arc<dyn Release>;
+        let lease = Lease { group, key, deployment, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -147,6 +148,7 @@ where
             .keys()
             .map(|(deployment, key)| (deployment.id().to_owned(), (deployment.clone(), key)));
         let mut there: HashMap<_, _> = there.collect();
+        let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
             if let Some((vitals, key)) = there.get(deployment.id()) {
@@ -155,6 +157,9 @@ where
                     before.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
+            }
+            if let Some(decay) = decay {
+                deployment.latency().sample_over(decay);
             }
             let key = inner.pool.add(deployment.clone());
             there.insert(deployment.id().to_owned(), (deployment.clone(), key));
@@ -220,9 +225,20 @@ pub struct Lease {
     deployment: Deployment,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
+    /// Where something reads latencies.
+    sampling: Option<Box<Sampling>>,
 }
 
 impl Lease {
+    /// Measures the request, which is sent now.
+    pub(super) fn measure(&mut self, started: Instant, stream: bool) {
+        self.sampling = Sampling::begin(&self.deployment, started, stream);
+    }
+
+    pub(super) fn sampling(&mut self) -> Option<&mut Sampling> {
+        self.sampling.as_deref_mut()
+    }
+
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
     }
@@ -237,7 +253,17 @@ impl Drop for Lease {
 }
 
 impl OnEnd for Lease {
-    fn on_end(self, _: &End<'_>) {}
+    fn on_data(&mut self) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.chunk();
+        }
+    }
+
+    fn on_end(mut self, end: &End<'_>) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.end(end);
+        }
+    }
 }
 
 impl std::fmt::Debug for Lease {

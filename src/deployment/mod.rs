@@ -12,12 +12,13 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 pub(crate) mod health;
+mod latency;
 mod price;
 mod usage;
 
@@ -25,6 +26,8 @@ pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
+pub use self::latency::Latency;
+pub(crate) use self::latency::{Measure, Reading, Sampling};
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 use crate::sync::Lock;
@@ -70,7 +73,10 @@ struct Vitals {
     /// How many of the picks are over: with them two counts that only grow make three.
     ended: AtomicU64,
     health: Health,
+    latency: Latency,
     usage: Lock<UsageTotals>,
+    /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
+    mean_output: AtomicU32,
 }
 
 impl Deployment {
@@ -351,6 +357,12 @@ impl Deployment {
         &self.0.vitals.health
     }
 
+    /// How fast it answers, and how often it fails.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.0.vitals.latency
+    }
+
     /// Equal for handles with the same vitals, different for all others that live at the same time.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0.vitals).addr()
@@ -362,7 +374,16 @@ impl Deployment {
         expect(dead_code, reason = "only answers of models are counted")
     )]
     pub(crate) fn used(&self, usage: &Usage, cost: Option<f64>) {
-        self.0.vitals.usage.lock().add(usage, cost);
+        let Vitals { usage: totals, mean_output, .. } = &*self.0.vitals;
+        let mut totals = totals.lock();
+        totals.add(usage, cost);
+        mean_output.store(totals.mean_output().to_bits(), Ordering::Relaxed);
+    }
+
+    /// The tokens its answers have had on average; none before the first.
+    pub(crate) fn mean_output(&self) -> Option<f32> {
+        let mean = f32::from_bits(self.0.vitals.mean_output.load(Ordering::Relaxed));
+        Some(mean).filter(|mean| *mean > 0.0)
     }
 
     pub(crate) fn occupy(&self) {

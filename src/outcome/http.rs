@@ -67,7 +67,7 @@ impl HttpClassify {
         self
     }
 
-    fn kind(&self, status: StatusCode) -> Option<FailureKind> {
+    pub(crate) fn kind(&self, status: StatusCode) -> Option<FailureKind> {
         match self.overrides.iter().rfind(|(overridden, _)| *overridden == status) {
             Some((_, kind)) => *kind,
             None => kind_of(status),

@@ -72,6 +72,11 @@ impl Member {
         }
     }
 
+    /// How many slots it has: its reduced weight.
+    pub(in crate::balance) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }
@@ -92,7 +97,7 @@ impl Member {
     /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over
     /// a member's slots, so their levels follow from the count alone.
     pub(super) fn slot(&self) -> Option<u32> {
-        let next = self.in_flight.checked_rem(self.slots.len() as u32)?;
+        let next = self.in_flight.checked_rem(self.slots())?;
         Some(self.slots.start + next)
     }
 }

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{Extensions, Uri};
+use tokio::time::Instant;
 
 use crate::{
     Deployment, GroupName, Trail,
@@ -54,6 +55,7 @@ pub(super) struct Report {
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
+    started: Option<Instant>,
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
@@ -78,6 +80,7 @@ impl Report {
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
+            started: attempt.map(|attempt| attempt.started),
             endpoint: inspected
                 .and_then(|inspected| inspected.endpoint)
                 .or_else(|| Endpoint::of_path(uri.path())),
@@ -115,6 +118,9 @@ impl Report {
         let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
+            if let Some(started) = self.started.filter(|_| whole) {
+                deployment.latency().answered_in(usage.output, started);
+            }
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });
