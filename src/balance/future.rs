@@ -241,6 +241,7 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
+        carried.pinned = self.group.pinned(carried.demand.as_deref());
         carried.attempt = Some(Attempt { deployment, index, started, admission });
         let method = request.method().clone();
         let future = service.call(self.request.take()?);

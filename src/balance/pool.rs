@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     /// A member turns requests away by what they ask for.
     picky: bool,
     next_serial: u32,
+    /// Tells it from the pools of other groups that share a strategy.
+    group: usize,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,12 @@ impl Pool {
             kept_in: 0,
             picky: false,
             next_serial: 0,
+            group: 0,
         }
+    }
+
+    pub(crate) fn of_group(self, group: usize) -> Self {
+        Self { group, ..self }
     }
 
     pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
@@ -304,7 +311,7 @@ impl Pool {
         wish: &Wish<'_>,
         filter: Filter<'_>,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, .. } = self;
+        let Self { members, tiers, rng, group, .. } = self;
         tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
             |(tier, Tier { queue, .. })| {
                 let mut candidates = Candidates {
@@ -314,6 +321,7 @@ impl Pool {
                     rng,
                     filter,
                     demand: wish.demand,
+                    group: *group,
                     kept: None,
                 };
                 let choice = strategy.pick(&mut candidates)?;

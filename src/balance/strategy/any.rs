@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::{Candidates, Choice, Strategy};
+use super::{Candidates, Choice, Pins, Strategy};
 
 /// Any strategy, its type hidden: a cheap handle.
 ///
@@ -19,6 +19,10 @@ impl AnyStrategy {
 impl Strategy for AnyStrategy {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         self.0.pick(candidates)
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        self.0.pins()
     }
 }
 

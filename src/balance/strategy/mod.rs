@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use super::candidates::{Candidates, Choice};
+use super::candidates::{Candidates, Choice, Place};
+use crate::deployment::Pins;
 
+mod affinity;
 mod any;
 mod least_busy;
+mod per_request;
 mod round_robin;
 mod weighted_shuffle;
 
+pub use self::affinity::Affinity;
 pub use self::any::AnyStrategy;
 pub use self::least_busy::LeastBusy;
+pub use self::per_request::PerRequest;
 pub use self::round_robin::RoundRobin;
 pub use self::weighted_shuffle::WeightedShuffle;
 
@@ -37,16 +42,30 @@ pub use self::weighted_shuffle::WeightedShuffle;
 pub trait Strategy: Send + Sync + 'static {
     /// The choice; none to leave the request to the candidates of the next `order`, or, if there are none, refused.
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice>;
+
+    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. A strategy
+    /// around another one hands on that one's. By default none.
+    fn pins(&self) -> Option<&Pins> {
+        None
+    }
 }
 
 impl<S: Strategy + ?Sized> Strategy for Arc<S> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         (**self).pick(candidates)
     }
+
+    fn pins(&self) -> Option<&Pins> {
+        (**self).pins()
+    }
 }
 
 impl<S: Strategy + ?Sized> Strategy for Box<S> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         (**self).pick(candidates)
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        (**self).pins()
     }
 }
