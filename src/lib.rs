@@ -93,6 +93,7 @@ pub mod deployment;
 pub mod error;
 pub mod fallback;
 pub mod fleet;
+mod hash;
 #[cfg(feature = "llm")]
 #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
 pub mod llm;

@@ -241,6 +241,7 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
+        carried.pinned = self.group.pinned(carried.demand.as_deref());
         carried.attempt = Some(Attempt { deployment, index, started, admission });
         lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let method = request.method().clone();

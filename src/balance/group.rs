@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Sampling, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
     sync::Lock,
+    trail::Demand,
 };
 
 /// One group of members. Its lock is held for the pick or the release alone.
@@ -53,8 +54,11 @@ where
     P: Strategy,
 {
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
-        let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new() };
-        Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let pool = Pool::new(rng, max_ejected).of_group(this.as_ptr().addr());
+            let inner = Lock::new(Inner { pool, places: Vec::new() });
+            Self { inner, strategy, this: Weak::clone(this) }
+        })
     }
 
     pub(crate) fn max_ejected(&self, share: f32) {
@@ -85,6 +89,14 @@ where
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
+    }
+
+    /// By what a request is pinned here, where the strategy remembers that.
+    pub(crate) fn pinned(&self, demand: Option<&Demand>) -> Option<Pinned> {
+        let pins = self.strategy.pins()?.clone();
+        let affinity = demand.and_then(|demand| demand.affinity.as_deref());
+        let key = affinity.map(|affinity| Pins::key(self.this.as_ptr().addr(), affinity));
+        Some(Pinned { pins, key })
     }
 
     pub(crate) fn deployments(&self) -> Vec<Deployment> {

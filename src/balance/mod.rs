@@ -67,9 +67,10 @@ pub use self::members::{Drained, Members};
 pub use self::pool::TagMatch;
 pub use self::service::{Balance, ResponseBody};
 pub use self::strategy::{
-    AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency, LowestUsage,
-    PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
+    Affinity, AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency,
+    LowestUsage, PerRequest, PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
 };
+pub use crate::deployment::Pins;
 
 #[cfg(doc)]
 use crate::Deployment;

@@ -57,6 +57,8 @@ pub(crate) struct Pool {
     picky: bool,
     tags: Tags,
     next_serial: u32,
+    /// Tells it from the pools of other groups that share a strategy.
+    group: usize,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,12 @@ impl Pool {
             picky: false,
             tags: Tags::default(),
             next_serial: 0,
+            group: 0,
         }
+    }
+
+    pub(crate) fn of_group(self, group: usize) -> Self {
+        Self { group, ..self }
     }
 
     pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
@@ -322,7 +329,7 @@ impl Pool {
         filter: Filter<'_>,
         first: usize,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, .. } = self;
+        let Self { members, tiers, rng, group, .. } = self;
         (first..tiers.len()).chain(0..first).find_map(|tier| {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
@@ -330,7 +337,7 @@ impl Pool {
             }
             let demand = wish.demand;
             let mut candidates =
-                Candidates { members, queue, tier, rng, filter, demand, kept: None };
+                Candidates { members, queue, tier, rng, filter, demand, group: *group, kept: None };
             let choice = strategy.pick(&mut candidates)?;
             candidates.holds(choice).then_some(choice.index())
         })

@@ -17,20 +17,25 @@ use std::{
     time::Duration,
 };
 
+mod cached;
 pub(crate) mod health;
 mod latency;
+mod pins;
 mod price;
 mod usage;
 
+use self::cached::CachedShare;
 pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
 pub use self::latency::Latency;
 pub(crate) use self::latency::{Measure, Reading, Sampling};
+pub(crate) use self::pins::Pinned;
+pub use self::pins::Pins;
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
-use crate::sync::Lock;
+use crate::{hash::hash, sync::Lock};
 
 /// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
 ///
@@ -42,6 +47,7 @@ pub struct Deployment(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     id: Arc<str>,
+    id_hash: u64,
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
@@ -77,6 +83,7 @@ struct Vitals {
     usage: Lock<UsageTotals>,
     /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
     mean_output: AtomicU32,
+    cached: CachedShare,
 }
 
 impl Deployment {
@@ -84,8 +91,10 @@ impl Deployment {
     /// metrics, so it should not hold a secret.
     #[must_use]
     pub fn new(id: impl Into<Arc<str>>) -> Self {
+        let id = id.into();
         Self(Arc::new(Inner {
-            id: id.into(),
+            id_hash: hash(0, id.as_bytes()),
+            id,
             weight: 1,
             order: None,
             max_parallel_requests: None,
@@ -329,6 +338,14 @@ impl Deployment {
         *self.0.vitals.usage.lock()
     }
 
+    /// The share of the input, of 1, that came from the provider's cache where a request was sent here because an earlier
+    /// one with the same key was: of late, by what the answers tell. None until 32 such answers with at least 1,024 tokens
+    /// of input have come, or where nothing tells, as `llm::Meter` does. [`Affinity`](crate::balance::Affinity) goes by it.
+    #[must_use]
+    pub fn cached_share(&self) -> Option<f64> {
+        self.0.vitals.cached.get()
+    }
+
     /// The [name of its model](Self::model).
     #[must_use]
     pub fn get_model(&self) -> Option<&str> {
@@ -366,6 +383,17 @@ impl Deployment {
     /// Equal for handles with the same vitals, different for all others that live at the same time.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0.vitals).addr()
+    }
+
+    /// Equal in all processes for those with the same id.
+    pub(crate) fn id_hash(&self) -> u64 {
+        self.0.id_hash
+    }
+
+    /// Enters the share of the input that came from a cache.
+    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    pub(crate) fn cached(&self, share: f32) {
+        self.0.vitals.cached.add(share);
     }
 
     /// Enters what an answer took, and what it cost, where that is known.

@@ -13,6 +13,7 @@ use crate::deployment::{Deployment, Ramp, Refusal};
 pub(crate) struct Member {
     pub(in crate::balance) deployment: Deployment,
     pub(in crate::balance) identity: usize,
+    pub(in crate::balance) id_hash: u64,
     /// Tells it from an earlier member at the same index.
     pub(super) serial: u32,
     pub(in crate::balance) in_flight: u32,
@@ -56,6 +57,7 @@ impl Member {
     pub(super) fn new(deployment: Deployment, serial: u32) -> Self {
         Self {
             identity: deployment.identity(),
+            id_hash: deployment.id_hash(),
             deployment,
             serial,
             in_flight: 0,
@@ -77,7 +79,12 @@ impl Member {
         self.slots.len() as u32
     }
 
-    pub(super) fn is_live(&self) -> bool {
+    /// Whether it is set aside.
+    pub(in crate::balance) fn is_out(&self) -> bool {
+        self.health.is_out()
+    }
+
+    pub(in crate::balance) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }
 
