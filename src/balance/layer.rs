@@ -1,6 +1,6 @@
 use tower_layer::Layer;
 
-use super::{Balance, Strategy};
+use super::{Balance, QueuePolicy, Strategy};
 use crate::{
     deployment::Deployment,
     upstream::{SendTo, Upstream},
@@ -39,15 +39,16 @@ pub struct BalanceLayer<P> {
 }
 
 /// What a balance may be told besides its members.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) seed: Option<u64>,
     pub(super) max_ejected: f32,
+    pub(super) queue: Option<QueuePolicy>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, max_ejected: 0.5 }
+        Self { seed: None, max_ejected: 0.5, queue: None }
     }
 }
 
@@ -63,6 +64,14 @@ impl<P> BalanceLayer<P> {
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
         self.options.max_ejected = share;
+        self
+    }
+
+    /// Lets requests wait for a place when none is free. Default: they are refused, so that a fallback, a retry or the
+    /// caller can do something else with them at once.
+    #[must_use]
+    pub fn queue(mut self, policy: QueuePolicy) -> Self {
+        self.options.queue = Some(policy);
         self
     }
 
@@ -86,6 +95,6 @@ where
             .members
             .iter()
             .map(|(deployment, to)| (deployment.clone(), to.layer(inner.clone())));
-        Balance::with_options(self.strategy.clone(), members, self.options)
+        Balance::with_options(self.strategy.clone(), members, self.options.clone())
     }
 }

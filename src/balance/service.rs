@@ -14,6 +14,7 @@ use super::{
     layer::Options,
     members::Members,
     strategy::Strategy,
+    waiting::QueuePolicy,
 };
 use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
 
@@ -45,6 +46,9 @@ where
         let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let group = Group::new(strategy, rng, options.max_ejected);
         group.insert(members);
+        if let Some(policy) = options.queue {
+            group.queue(policy);
+        }
         Self { group }
     }
 
@@ -60,6 +64,15 @@ where
     #[must_use]
     pub fn max_ejected(self, share: f32) -> Self {
         self.group.max_ejected(share);
+        self
+    }
+
+    /// Lets requests wait for a place when none is free, as of
+    /// [`BalanceLayer::queue`](super::BalanceLayer::queue). Default: they are refused. Requests that wait by another
+    /// policy when this one is set are refused.
+    #[must_use]
+    pub fn queue(self, policy: QueuePolicy) -> Self {
+        self.group.queue(policy);
         self
     }
 

@@ -4,7 +4,7 @@ use tower_layer::Identity;
 
 use super::layer::{FleetLayer, Group, Inner};
 use crate::{
-    balance::{AnyStrategy, Strategy, WeightedShuffle},
+    balance::{AnyStrategy, QueuePolicy, Strategy, WeightedShuffle},
     cooldown::CooldownPolicy,
     deployment::Deployment,
     fallback::FallbackPlan,
@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
     pub(super) max_ejected: f32,
+    pub(super) queue: Option<QueuePolicy>,
 }
 
 impl FleetBuilder {
@@ -49,6 +50,7 @@ impl FleetBuilder {
             timeout: None,
             stream_timeout: None,
             max_ejected: 0.5,
+            queue: None,
         };
         Self { settings, attempt: Identity::new() }
     }
@@ -139,6 +141,14 @@ impl<L> FleetBuilder<L> {
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
         self.settings.max_ejected = share;
+        self
+    }
+
+    /// Lets the requests of each group wait for a place when none is free, in a line of its own, as of
+    /// [`BalanceLayer::queue`](crate::balance::BalanceLayer::queue). Default: they are refused, and fall back.
+    #[must_use]
+    pub fn queue(mut self, policy: QueuePolicy) -> Self {
+        self.settings.queue = Some(policy);
         self
     }
 

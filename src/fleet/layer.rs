@@ -100,11 +100,14 @@ where
             (deployment.clone(), cooldown.layer(timeout.layer(attempt)))
         };
         let groups = settings.groups.iter().map(|group| {
-            (
-                group.name.clone(),
-                Balance::new(settings.strategy.clone(), group.members.iter().map(member))
-                    .max_ejected(settings.max_ejected),
-            )
+            let members = group.members.iter().map(member);
+            let balance =
+                Balance::new(settings.strategy.clone(), members).max_ejected(settings.max_ejected);
+            let balance = match &settings.queue {
+                Some(policy) => balance.queue(policy.clone()),
+                None => balance,
+            };
+            (group.name.clone(), balance)
         });
         let aliases = settings.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));
         let retry = RetryLayer::new(settings.retry.clone());
