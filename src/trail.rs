@@ -126,6 +126,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     deadline: Option<Instant>,
+    /// For the place of the next step.
+    waited: Option<Duration>,
     steps: Steps,
     groups: Vec<GroupName>,
     not_replayed: Option<NotReplayable>,
@@ -209,9 +211,15 @@ impl Trail {
         started: Instant,
         spare: bool,
     ) -> usize {
-        let step =
-            Step { deployment, group, started, took: None, outcome: None, spent: None, spare };
-        self.0.state.lock().steps.push(step)
+        let mut state = self.0.state.lock();
+        let waited = state.waited.take();
+        let (took, outcome, spent) = (None, None, None);
+        state.steps.push(Step { deployment, group, started, waited, took, outcome, spent, spare })
+    }
+
+    /// Says how long was waited for the place of the next attempt.
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.0.state.lock().waited = Some(waited);
     }
 
     /// Says how long the head, or the error, of the attempt at `index` took.

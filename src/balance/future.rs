@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use self::waiting::{Waited, Waiting};
 use super::{
     group::{Group, Lease, Leased},
     pool::Wish,
@@ -26,6 +27,8 @@ use crate::{
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
+mod waiting;
+
 /// How many others are asked while the readiness of the first pick is pending.
 const OTHERS: usize = 2;
 
@@ -34,7 +37,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place on the deployment back at once.
+    /// Dropping it gives the place on the deployment back at once; so it does the place among those who
+    /// [wait](super::QueuePolicy) for one.
     pub struct ResponseFuture<S, P, B>
     where
         S: Service<Request<B>>,
@@ -48,6 +52,8 @@ pin_project! {
     #[project = Projected]
     #[project_replace = Owned]
     enum State<S, P, B, F> {
+        /// No place was free; it is woken when one may be.
+        Waiting { waiting: Pin<Box<Waiting<S, P, B>>> },
         /// The request is whole, and goes to the first of the contenders that is ready.
         Readying { readying: Readying<S, P, B> },
         Calling { #[pin] future: F, called: Called },
@@ -125,19 +131,29 @@ where
         let carried = Carried::of(request.extensions());
         let trail = carried.and_then(|carried| carried.trail.as_ref());
         let tried = trail.map(Trail::tried).unwrap_or_default();
-        match pick(&group, carried, &tried, false) {
-            Ok(first) => Self {
-                state: State::Readying {
-                    readying: Readying {
-                        group,
-                        request: Some(request),
-                        contenders: Contenders { first: Some(first), more: Vec::new() },
-                        search: None,
-                    },
-                },
-            },
-            Err(refused) => Self { state: State::Refused { refused } },
+        let now = Instant::now();
+        let wish = wish(carried, &tried, false, now);
+        let refused = match group.pick(&wish) {
+            Ok(first) => {
+                let state = State::readying(group, request, Contender::new(first, now));
+                return Self { state };
+            }
+            Err(refused) => refused,
+        };
+        if let Some(seat) = group.seat(&refused, &wish, trail.and_then(Trail::deadline)) {
+            let waiting = Box::pin(Waiting::new(request, tried, seat, now));
+            return Self { state: State::Waiting { waiting } };
         }
+        let refused = refused.in_group(carried.and_then(|carried| carried.group.clone()));
+        Self { state: State::Refused { refused } }
+    }
+}
+
+impl<S, P, B, F> State<S, P, B, F> {
+    fn readying(group: Arc<Group<S, P>>, request: Request<B>, first: Contender<S>) -> Self {
+        let contenders = Contenders { first: Some(first), more: Vec::new() };
+        let request = Some(request);
+        Self::Readying { readying: Readying { group, request, contenders, search: None } }
     }
 }
 
@@ -150,31 +166,28 @@ impl Search {
     }
 }
 
-/// Takes a place on a member. `strict`: on one that was not tried, and only if it is in.
-fn pick<S, P>(
-    group: &Arc<Group<S, P>>,
-    carried: Option<&Carried>,
-    tried: &Tried,
+/// What a request wishes for. `strict`: a member that was not tried, and only if it is in.
+fn wish<'a>(
+    carried: Option<&'a Carried>,
+    tried: &'a Tried,
     strict: bool,
-) -> Result<Contender<S>, Refused>
-where
-    S: Clone + Send + Sync + 'static,
-    P: Strategy,
-{
-    let picked = Instant::now();
-    let wish = Wish {
-        now: picked,
+    now: Instant,
+) -> Wish<'a> {
+    Wish {
+        now,
         tried,
         strict,
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
-    };
-    let leased = group.pick(&wish);
-    let Leased { service, lease, admission, spare } = leased
-        .map_err(|refused| refused.in_group(carried.and_then(|carried| carried.group.clone())))?;
-    let service = S::clone(&service);
-    Ok(Contender { service, lease, admission, spare, picked })
+    }
+}
+
+impl<S: Clone> Contender<S> {
+    fn new(leased: Leased<S>, picked: Instant) -> Self {
+        let Leased { service, lease, admission, spare } = leased;
+        Self { service: S::clone(&service), lease, admission, spare, picked }
+    }
 }
 
 impl<S, P, B> Readying<S, P, B>
@@ -214,8 +227,10 @@ where
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             search.others -= usize::from(index > 0);
-            match pick(&self.group, Carried::of(request.extensions()), &search.tried, true) {
-                Ok(another) => {
+            let (carried, now) = (Carried::of(request.extensions()), Instant::now());
+            match self.group.pick(&wish(carried, &search.tried, true, now)) {
+                Ok(leased) => {
+                    let another = Contender::new(leased, now);
                     search.tried.add(another.lease.deployment());
                     self.contenders.push(another);
                 }
@@ -225,6 +240,8 @@ where
                 }
                 Err(refused) => {
                     let failed = search.failed.take();
+                    let group = carried.and_then(|carried| carried.group.clone());
+                    let refused = refused.in_group(group);
                     return Poll::Ready(Err(failed.unwrap_or_else(|| refused.into())));
                 }
             }
@@ -304,6 +321,15 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
+                Projected::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
+                    Ok(Waited { group, request, contender }) => {
+                        state.set(State::readying(group, request, contender));
+                    }
+                    Err(refused) => {
+                        state.set(State::Done);
+                        return Poll::Ready(Err(refused.into()));
+                    }
+                },
                 Projected::Readying { readying } => {
                     match ready!(readying.poll_ready(cx)).map(|ready| readying.call(ready)) {
                         Ok(Some((future, called))) => state.set(State::Calling { future, called }),

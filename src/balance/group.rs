@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
+    task::Waker,
 };
 
 use fastrand::Rng;
@@ -11,6 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
+    waiting::Line,
 };
 use crate::{
     body::{End, OnEnd},
@@ -19,6 +21,10 @@ use crate::{
     sync::Lock,
     trail::Demand,
 };
+
+mod turns;
+
+pub(super) use self::turns::{Seat, Turn};
 
 /// One group of members. Its lock is held for the pick or the release alone.
 pub(crate) struct Group<S, P> {
@@ -32,6 +38,8 @@ struct Inner<S> {
     pool: Pool,
     /// By the index of the member.
     places: Vec<Option<Place<S>>>,
+    /// Those who wait for a place, where they may.
+    line: Option<Box<Line>>,
 }
 
 struct Place<S> {
@@ -48,6 +56,13 @@ pub(crate) struct Leased<S> {
     pub(crate) spare: bool,
 }
 
+impl<S> Inner<S> {
+    fn service(&self, picked: &Picked) -> Option<Arc<S>> {
+        let place = self.places.get(picked.key.index as usize)?;
+        place.as_ref().map(|place| Arc::clone(&place.service))
+    }
+}
+
 impl<S, P> Group<S, P>
 where
     S: Send + Sync + 'static,
@@ -56,13 +71,17 @@ where
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
             let pool = Pool::new(rng, max_ejected).of_group(this.as_ptr().addr());
-            let inner = Lock::new(Inner { pool, places: Vec::new() });
+            let inner = Lock::new(Inner { pool, places: Vec::new(), line: None });
             Self { inner, strategy, this: Weak::clone(this) }
         })
     }
 
     pub(crate) fn max_ejected(&self, share: f32) {
-        self.inner.lock().pool.set_max_ejected(share, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.set_max_ejected(share, Instant::now());
+        let next = inner.offer_to_all();
+        drop(inner);
+        wake(next);
     }
 
     pub(crate) fn spill(&self, factor: Option<f32>) {
@@ -79,11 +98,26 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
-        let Picked { key, deployment, admission, probe, spare } =
-            inner.pool.pick(&self.strategy, wish)?;
-        let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
-        let service = place.map(|place| Arc::clone(&place.service));
+        let mut next = None;
+        if inner.line.is_some() && inner.is_held_back(wish.now, &mut next) {
+            let refused = inner.pool.refuse(wish);
+            drop(inner);
+            wake(next);
+            return Err(refused);
+        }
+        let picked = inner.pool.pick(&self.strategy, wish)?;
+        let service = inner.service(&picked);
         drop(inner);
+        self.lease(picked, service)
+    }
+
+    /// With the group's lock free: a lease that is dropped takes it.
+    fn lease(
+        self: &Arc<Self>,
+        picked: Picked,
+        service: Option<Arc<S>>,
+    ) -> Result<Leased<S>, Refused> {
+        let Picked { key, deployment, admission, probe, spare } = picked;
         let group = Arc::clone(self) as Arc<dyn Release>;
         let lease = Lease { group, key, deployment, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
@@ -108,8 +142,10 @@ where
         let members: Vec<_> = members.into_iter().collect();
         let mut inner = self.inner.lock();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop(before);
+        wake(next);
     }
 
     /// Makes `members` the whole group.
@@ -123,8 +159,10 @@ where
         let gone: Vec<_> =
             leave.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop((gone, before));
+        wake(next);
     }
 
     pub(crate) fn remove(&self, id: &str) -> Option<Deployment> {
@@ -132,7 +170,9 @@ where
         let key = inner.pool.find(id)?;
         let gone = self.take_away(&mut inner, key);
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
+        wake(next);
         gone.map(|(deployment, _)| deployment)
     }
 
@@ -147,8 +187,10 @@ where
         }
         let gone = if idle { self.take_away(&mut inner, key) } else { None };
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
         drop(gone);
+        wake(next);
         Some(receiver)
     }
 
@@ -208,7 +250,17 @@ where
     P: Send + Sync,
 {
     fn changed(&self, member: Key) {
-        self.inner.lock().pool.changed(member, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.changed(member, Instant::now());
+        let next = inner.offer_after_change(member);
+        drop(inner);
+        wake(next);
+    }
+}
+
+fn wake(next: Option<Waker>) {
+    if let Some(waker) = next {
+        waker.wake();
     }
 }
 
@@ -225,8 +277,10 @@ where
     fn release(&self, key: Key) {
         let mut inner = self.inner.lock();
         let gone = inner.pool.release(key).and_then(|drained| self.take_away(&mut inner, drained));
+        let next = inner.offer();
         drop(inner);
         drop(gone);
+        wake(next);
     }
 }
 

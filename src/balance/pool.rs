@@ -248,6 +248,12 @@ impl Pool {
         }
     }
 
+    /// Whether a member cannot be picked for now, whoever asks.
+    pub(crate) fn is_out(&self, key: Key) -> bool {
+        let member = self.members.get(key.index as usize);
+        member.is_none_or(|member| member.serial != key.serial || member.health.is_out())
+    }
+
     /// Reads a member's health anew.
     pub(crate) fn changed(&mut self, key: Key, now: Instant) {
         if self.member_mut(key).is_some() {
@@ -278,6 +284,22 @@ impl Pool {
             }
             None => Err(self.refusal(wish.now, needs)),
         }
+    }
+
+    /// Why a pick would be refused that found nothing.
+    pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
+        self.refusal(wish.now, Needs::of(wish.demand, self.picky, &self.tags))
+    }
+
+    /// Whether some request could be taken; if not, none can be before something comes free, or
+    /// [time](Self::next_due) changes it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ready > 0 || self.live().any(|member| self.may_be_forced(member))
+    }
+
+    /// When to look at a member again: none changes by time alone before.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.next_due
     }
 
     /// Gives a place back. The member, if it was draining and this was its last request.

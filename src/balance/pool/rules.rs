@@ -21,19 +21,10 @@ impl Pool {
         if wish.elsewhere || wish.strict {
             return None;
         }
-        let lone = self.serving == 1;
-        let may = |member: &Member| match member.health {
-            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
-                soft || (lone && kind.is_some())
-            }
-            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
-            _ => false,
-        };
         let mut least = None;
         let mut ties = 0;
         for (index, member) in self.members.iter().enumerate() {
-            let can = member.is_live() && !member.is_full() && !member.slots.is_empty();
-            if !can || !may(member) || !member.meets(needs) {
+            if !self.may_be_forced(member) || !member.meets(needs) {
                 continue;
             }
             let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
@@ -47,6 +38,18 @@ impl Pool {
             }
         }
         least.map(|(_, index)| index)
+    }
+
+    /// Whether the last resort may be `member`.
+    pub(super) fn may_be_forced(&self, member: &Member) -> bool {
+        let may = match member.health {
+            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
+                soft || (self.serving == 1 && kind.is_some())
+            }
+            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
+            _ => false,
+        };
+        may && member.is_live() && !member.is_full() && !member.slots.is_empty()
     }
 
     /// Why none can take the request: of those that meet its needs, what keeps them; or that none does.

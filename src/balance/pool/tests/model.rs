@@ -314,7 +314,7 @@ fn tags_match(one: &Deployment, group: &[&Deployment], asked: &[Arc<str>], how: 
     let known = |name: &str| group.iter().any(|one| has(one, name));
     let after = |mark: char| asked.iter().filter_map(move |tag| tag.strip_prefix(mark));
     let plain: Vec<_> = asked.iter().filter(|tag| !tag.starts_with(['&', '!'])).collect();
-    let (mut must, mut not) = (after('&'), after('!').filter(|name| !name.is_empty()));
+    let (must, mut not) = (after('&'), after('!').filter(|name| !name.is_empty()));
     let is_bare = must.clone().next().is_none() && plain.is_empty();
     if !must.clone().all(|name| has(one, name)) || not.any(|name| has(one, name)) {
         return false;
