@@ -1,0 +1,2 @@
+//! Quotas.
+pub(crate) mod reported;
