@@ -30,12 +30,12 @@ pub(crate) const fn month_of(days: i64) -> (i64, i64) {
     (year + era * 400 + (month <= 2) as i64, month)
 }
 
-/// Seconds since 1970 began, negative before it.
+/// Whole seconds since 1970 began, negative before it.
 pub(crate) fn seconds(time: SystemTime) -> i64 {
     let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => whole(since),
-        Err(before) => -whole(before.duration()),
+        Err(before) => -whole(before.duration()) - i64::from(before.duration().subsec_nanos() > 0),
     }
 }
 

@@ -22,7 +22,7 @@ mod price;
 mod usage;
 
 pub(crate) use self::health::{
-    Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+    Admission, Aside, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
 pub use self::price::{Price, PriceTier};
