@@ -22,7 +22,7 @@ use crate::{
     BoxError, Error,
     deployment::Admission,
     error::Refused,
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Failure, FailureKind, Outcome, Sent},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -241,7 +241,11 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
-        carried.attempt = Some(Attempt { deployment, index, started, admission });
+        let hold = lease.hold().cloned();
+        if let Some(hold) = &hold {
+            hold.sent();
+        }
+        carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -320,7 +324,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(Error::from_service(error)),
+                        Err(error) => Err(called.fail(Error::from_service(error))),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -337,9 +341,34 @@ where
     }
 }
 
+/// Whether the response says that the deployment has worked on the request: as a layer below has judged it, or else by
+/// its status.
+fn is_taken_on<R>(response: &Response<R>) -> bool {
+    let judged = Answered::of(response.extensions()).and_then(|answered| answered.outcome);
+    let status = response.status();
+    judged.map_or_else(
+        || !status.is_client_error() && !status.is_server_error(),
+        |outcome| outcome.failure().is_none(),
+    )
+}
+
 impl Called {
+    fn fail(self, error: Error) -> Error {
+        if let Some(hold) = self.lease.hold()
+            && Failure::from_error(&error).sent() == Sent::No
+        {
+            hold.not_sent();
+        }
+        error
+    }
+
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { lease, method, mut awaited } = self;
+        if let Some(hold) = lease.hold()
+            && is_taken_on(&response)
+        {
+            hold.answered();
+        }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
         let status = response.status();
