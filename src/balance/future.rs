@@ -4,9 +4,10 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::SystemTime,
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -20,9 +21,10 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::Admission,
+    deployment::{Admission, Deployment},
     error::Refused,
     outcome::{Failure, FailureKind, Outcome, Sent},
+    quota::{Reported, reported},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -352,6 +354,13 @@ fn is_taken_on<R>(response: &Response<R>) -> bool {
     )
 }
 
+/// What the provider says is left, where the deployment heeds it. A cooldown heeds a 429.
+fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported> {
+    let heeds =
+        deployment.get_reported_limits() && response.status() != StatusCode::TOO_MANY_REQUESTS;
+    heeds.then(|| reported(response.headers(), SystemTime::now)).flatten()
+}
+
 impl Called {
     fn fail(self, error: Error) -> Error {
         if let Some(hold) = self.lease.hold()
@@ -364,10 +373,11 @@ impl Called {
 
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { lease, method, mut awaited } = self;
-        if let Some(hold) = lease.hold()
-            && is_taken_on(&response)
-        {
-            hold.answered();
+        if let Some(hold) = lease.hold() {
+            if is_taken_on(&response) {
+                hold.answered();
+            }
+            hold.heard(report(lease.deployment(), &response).as_ref());
         }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);

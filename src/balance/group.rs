@@ -199,6 +199,10 @@ where
     fn changed(&self, member: Key) {
         self.inner.lock().pool.changed(member, Instant::now());
     }
+
+    fn deployment(&self, member: Key) -> Option<Deployment> {
+        self.inner.lock().pool.deployment(member).cloned()
+    }
 }
 
 /// The side of a group a lease needs, whatever its services are.

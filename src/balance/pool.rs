@@ -164,8 +164,7 @@ impl Pool {
     }
 
     /// The deployment of a member.
-    #[cfg(test)]
-    fn deployment(&self, key: Key) -> Option<&Deployment> {
+    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
         self.members
             .get(key.index as usize)
             .filter(|member| member.serial == key.serial)

@@ -97,6 +97,16 @@ impl Calendar {
         self
     }
 
+    /// What it is a time of.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.period {
+            Period::Hour => "calendar hour",
+            Period::Day => "calendar day",
+            Period::Week => "calendar week",
+            Period::Month => "calendar month",
+        }
+    }
+
     /// Follows the clocks from another moment on.
     #[cfg(test)]
     pub(super) fn following(mut self, instant: Instant, time: SystemTime) -> Self {

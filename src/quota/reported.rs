@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 
+use super::limit::Unit;
 use crate::outcome::delay::until;
 
 /// How long what is left holds where no reset is told. Azure tells none and averages over up to ten seconds.
@@ -23,6 +24,18 @@ pub(crate) struct Reported {
     pub(crate) tokens: Option<Left>,
     pub(crate) input_tokens: Option<Left>,
     pub(crate) output_tokens: Option<Left>,
+}
+
+impl Reported {
+    pub(crate) const fn of(&self, unit: Unit) -> Option<Left> {
+        match unit {
+            Unit::Requests => self.requests,
+            Unit::Tokens => self.tokens,
+            Unit::InputTokens => self.input_tokens,
+            Unit::OutputTokens => self.output_tokens,
+            Unit::Parallel | Unit::Dollars => None,
+        }
+    }
 }
 
 /// What is left until a reset.
@@ -62,14 +75,6 @@ struct Part {
     unit: Unit,
     /// The length of the window, where the name has it.
     window: Option<Duration>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Requests,
-    Tokens,
-    InputTokens,
-    OutputTokens,
 }
 
 #[derive(Clone, Copy)]
@@ -169,6 +174,7 @@ impl Found {
                 Unit::Tokens => &mut all.tokens,
                 Unit::InputTokens => &mut all.input_tokens,
                 Unit::OutputTokens => &mut all.output_tokens,
+                Unit::Parallel | Unit::Dollars => continue,
             };
             let reset = reset.or(part.window).unwrap_or(WITHOUT_RESET);
             if slot.is_none_or(|slot| (remaining, slot.reset) < (slot.remaining, reset)) {

@@ -239,6 +239,9 @@ impl Obstacle {
             }
             What::Limited(_) => refused(RefusedReason::Limited),
             What::Paused => refused(RefusedReason::Paused),
+            What::TooLarge(shortage) if shortage.limit.is_nothing() => {
+                refused(RefusedReason::Budget)
+            }
             What::TooLarge(Shortage { limit, cost, .. }) => refused(RefusedReason::TooLarge)
                 .lacking(Lack { limit: Some((limit, cost)), ..Lack::default() }),
         }

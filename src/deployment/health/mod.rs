@@ -203,6 +203,9 @@ impl Ramp {
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
 pub(crate) trait Watch: Send + Sync {
     fn changed(&self, member: Key);
+
+    /// The deployment that is known by `member` now.
+    fn deployment(&self, member: Key) -> Option<Deployment>;
 }
 
 /// By what a watcher knows a deployment: an index, and what tells it from those that had the index before.

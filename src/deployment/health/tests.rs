@@ -543,6 +543,10 @@ impl Watch for Watcher {
         self.deployment.health().standing(Instant::now());
         self.told.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn deployment(&self, _: Key) -> Option<Deployment> {
+        Some(self.deployment.clone())
+    }
 }
 
 #[tokio::test(start_paused = true)]
