@@ -124,7 +124,7 @@ impl Deployment {
     /// Whether [what the provider says](Self::reported_limits) is heeded.
     #[must_use]
     pub fn get_reported_limits(&self) -> bool {
-        self.0.limits.hear.unwrap_or(self.is_limited())
+        self.0.limits.hear.unwrap_or(self.0.limits.all.is_some())
     }
 
     /// Its own [limits](Self::limit), and how much of each is used now.

@@ -23,7 +23,8 @@ impl Watchers {
     /// What they know as this deployment, or as one that shares what is watched.
     pub(crate) fn deployments(&self) -> Vec<Deployment> {
         let watchers = self.0.lock().clone();
-        let known = |(watcher, member): (Weak<dyn Watch>, Key)| watcher.upgrade()?.deployment(member);
+        let known =
+            |(watcher, member): (Weak<dyn Watch>, Key)| watcher.upgrade()?.deployment(member);
         watchers.into_iter().filter_map(known).collect()
     }
 

@@ -298,11 +298,8 @@ impl Books {
         for limit in limits {
             let Some(ledger) = self.ledger(limit) else { continue };
             let cost = charge.of(limit.unit());
-            let room = if limit.is_nothing() {
-                Room::Never
-            } else {
-                ledger.room(cost, limit.most(), now)
-            };
+            let room =
+                if limit.is_nothing() { Room::Never } else { ledger.room(cost, limit.most(), now) };
             if room != Room::Open {
                 worst = Shortage::worse(worst, Some(Shortage { room, limit: *limit, cost }));
             }

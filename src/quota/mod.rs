@@ -45,15 +45,15 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::trail::Demand;
 pub(crate) use self::account::{Account, Charge, Shortage};
+pub use self::calendar::Calendar;
 pub(crate) use self::hold::{Hold, Reservation, reserve};
 pub(crate) use self::ledger::Room;
-pub use self::calendar::Calendar;
 pub use self::limit::{Limit, Unit, Window};
 pub(crate) use self::money::billionths_up;
 pub use self::parse::ParseWindowError;
 pub(crate) use self::reported::{Reported, reported};
+use crate::trail::Demand;
 
 /// Limits that hold for all who share them together.
 ///

@@ -70,7 +70,8 @@ async fn a_429_sets_aside_all_that_share_the_key_in_every_group() {
 async fn what_is_wrong_with_one_deployment_sets_no_other_aside() {
     for status in [500, 503, 401, 404] {
         let key = Quota::new("key", []);
-        let (chat, code) = (Deployment::new("chat").quota(&key), Deployment::new("code").quota(&key));
+        let (chat, code) =
+            (Deployment::new("chat").quota(&key), Deployment::new("code").quota(&key));
         let answer = Answer::status(status).header("retry-after", "20");
         let one = Balance::new(LeastBusy, [(chat.clone(), answering([answer]))]);
         let _other = Balance::new(LeastBusy, [(code.clone(), answering([ok()]))]);
