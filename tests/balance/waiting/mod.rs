@@ -24,6 +24,7 @@ mod bounds;
 mod ends;
 mod order;
 mod stress;
+mod wakes;
 
 /// Answers at once, with a body that never ends.
 #[derive(Clone)]
