@@ -1,7 +1,5 @@
 //! What ends a wait, and what is left of it.
 
-use std::pin::pin;
-
 use http_body::Body;
 use tower_fleet::cooldown::{CooldownLayer, CooldownPolicy};
 
@@ -223,7 +221,7 @@ async fn the_end_of_a_trial_serves_those_who_wait_for_it() {
     let began = Instant::now();
     for call in calls {
         let response = call.await.expect("no panic").expect("an answer");
-        drop(pin!(response.into_body()));
+        drop(response.into_body());
     }
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt::Display,
     future::{Ready, ready},
     task::{Context, Poll},
     time::Duration,
@@ -105,7 +106,7 @@ fn refused(error: &Error) -> &Refused {
 struct Crowd(Vec<(String, Waiting)>);
 
 impl Crowd {
-    fn add(&mut self, pool: &Pool, name: impl ToString, request: Request<()>) {
+    fn add(&mut self, pool: &Pool, name: impl Display, request: Request<()>) {
         self.0.push((name.to_string(), waits(pool, request)));
     }
 

@@ -172,6 +172,21 @@ async fn what_nobody_in_line_can_use_is_taken_at_once_by_one_who_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_who_comes_wakes_those_behind_one_that_was_called_and_never_polled() {
+    let (_, pool) = narrow(QueuePolicy::new(10));
+    let held = taken(&pool);
+    let (_stuck, mut behind) = (waits(&pool, request()), waits(&pool, request()));
+    drop(held);
+    advance(Duration::from_secs(1)).await;
+    assert!(!behind.is_woken());
+    let mut late = waits(&pool, request());
+    assert!(behind.is_woken());
+    drop(assert_ready_ok!(behind.poll()));
+    assert!(late.is_woken());
+    drop(assert_ready_ok!(late.poll()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_called_and_never_polled_holds_up_nobody_for_long() {
     let (one, pool) = narrow(QueuePolicy::new(10));
     let held = taken(&pool);

@@ -59,7 +59,7 @@ async fn on_many_threads_each_request_is_served_once_or_cancelled_and_none_waits
             for at in 0..REQUESTS {
                 let request = asking(|demand| {
                     demand.caller = Some((task % 5).to_string().into());
-                    demand.priority = Some(if task % 3 == 0 { 1 } else { 0 });
+                    demand.priority = Some(i32::from(task % 3 == 0));
                     demand.region = [None, Some("eu".into()), Some("us".into())][at % 3].clone();
                 });
                 let call = pool.clone().oneshot(request);

@@ -179,8 +179,8 @@ fn play(max: usize, shares: &[f64], steps: Vec<Do>) {
                 model.turns[class].push(caller);
             }
             Do::Try { at, served } => {
-                let called: Vec<_> = model.all.iter().filter(|one| one.is == Is::Called).collect();
-                let Some(entry) = called.get(at % called.len().max(1)) else { continue };
+                let those: Vec<_> = model.all.iter().filter(|one| one.is == Is::Called).collect();
+                let Some(entry) = those.get(at % those.len().max(1)) else { continue };
                 let (ticket, class, caller) = (entry.ticket, entry.class, entry.caller);
                 if served {
                     assert!(line.leave(ticket, true).is_some());
