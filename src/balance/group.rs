@@ -10,15 +10,17 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    pool::{Picked, Pool, Wish},
+    pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
     waiting::Line,
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
+    quota::{Hold, Reservation},
     sync::Lock,
+    trail::Demand,
 };
 
 mod turns;
@@ -68,8 +70,11 @@ where
     P: Strategy,
 {
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
-        let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new(), line: None };
-        Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let pool = Pool::new(rng, max_ejected).of_group(this.as_ptr().addr());
+            let inner = Lock::new(Inner { pool, places: Vec::new(), line: None });
+            Self { inner, strategy, this: Weak::clone(this) }
+        })
     }
 
     pub(crate) fn max_ejected(&self, share: f32) {
@@ -78,6 +83,14 @@ where
         let next = inner.offer_to_all();
         drop(inner);
         wake(next);
+    }
+
+    pub(crate) fn spill(&self, factor: Option<f32>) {
+        self.inner.lock().pool.set_spill(factor);
+    }
+
+    pub(crate) fn tags(&self, how: TagMatch) {
+        self.inner.lock().pool.set_tag_match(how);
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -95,10 +108,12 @@ where
                 return Err(refused);
             }
         }
-        let picked = inner.pool.pick(&self.strategy, wish)?;
-        let service = inner.service(&picked);
+        let picked = inner.pool.pick(&self.strategy, wish);
+        let unused_probes = inner.pool.take_unused_probes();
+        let service = picked.as_ref().ok().and_then(|picked| inner.service(picked));
         drop(inner);
-        self.lease(picked, service)
+        drop(unused_probes);
+        self.lease(picked?, service)
     }
 
     /// With the group's lock free: a lease that is dropped takes it.
@@ -107,11 +122,20 @@ where
         picked: Picked,
         service: Option<Arc<S>>,
     ) -> Result<Leased<S>, Refused> {
-        let Picked { key, deployment, admission, probe, spare } = picked;
-        let lease = Lease { group: Arc::clone(self) as Arc<dyn Release>, key, deployment, probe };
+        let Picked { key, deployment, admission, hold, probe, spare } = picked;
+        let group = Arc::clone(self) as Arc<dyn Release>;
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
+    }
+
+    /// By what a request is pinned here, where the strategy remembers that.
+    pub(crate) fn pinned(&self, demand: Option<&Demand>) -> Option<Pinned> {
+        let pins = self.strategy.pins()?.clone();
+        let affinity = demand.and_then(|demand| demand.affinity.as_deref());
+        let key = affinity.map(|affinity| Pins::key(self.this.as_ptr().addr(), affinity));
+        Some(Pinned { pins, key })
     }
 
     pub(crate) fn deployments(&self) -> Vec<Deployment> {
@@ -177,30 +201,38 @@ where
 
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
-        let mut before = Vec::new();
+        let mut replaced = Vec::new();
         let there = inner
             .pool
             .keys()
             .map(|(deployment, key)| (deployment.id().to_owned(), (deployment.clone(), key)));
         let mut there: HashMap<_, _> = there.collect();
+        let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            if let Some((vitals, key)) = there.get(deployment.id()) {
-                inner.pool.update(*key, deployment.with_vitals_of(vitals));
+            if let Some((before, key)) = there.get_mut(deployment.id()) {
+                let deployment = deployment.with_vitals_of(before);
+                before.unwatch(&self.watcher(), *key);
+                deployment.watch(&self.watcher(), *key);
+                *before = deployment.clone();
+                inner.pool.update(*key, deployment);
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
-                    before.push(std::mem::replace(&mut place.service, service));
+                    replaced.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
+            }
+            if let Some(decay) = decay {
+                deployment.latency().sample_over(decay);
             }
             let key = inner.pool.add(deployment.clone());
             there.insert(deployment.id().to_owned(), (deployment.clone(), key));
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key);
+            deployment.watch(&self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
-        before
+        replaced
     }
 }
 
@@ -215,7 +247,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key);
+        deployment.unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -232,6 +264,10 @@ where
         let next = inner.offer_after_change(member);
         drop(inner);
         wake(next);
+    }
+
+    fn deployment(&self, member: Key) -> Option<Deployment> {
+        self.inner.lock().pool.deployment(member).cloned()
     }
 }
 
@@ -266,26 +302,58 @@ pub struct Lease {
     group: Arc<dyn Release>,
     key: Key,
     deployment: Deployment,
+    /// Given back before the place, so that the group sees what it leaves.
+    hold: Option<Reservation>,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
+    /// Where something reads latencies.
+    sampling: Option<Box<Sampling>>,
 }
 
 impl Lease {
+    /// Measures the request, which is sent now.
+    pub(super) fn measure(&mut self, started: Instant, stream: bool) {
+        self.sampling = Sampling::begin(&self.deployment, started, stream);
+    }
+
+    pub(super) fn sampling(&mut self) -> Option<&mut Sampling> {
+        self.sampling.as_deref_mut()
+    }
+
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// What it holds of quotas, where there are any.
+    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
+        Some(self.hold.as_ref()?.hold())
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.deployment.vacate();
+        let is_awaited = self.deployment.vacate();
+        drop(self.hold.take());
         self.group.release(self.key);
+        if is_awaited {
+            self.deployment.health().tell();
+        }
         drop(self.probe.take());
     }
 }
 
 impl OnEnd for Lease {
-    fn on_end(self, _: &End<'_>) {}
+    fn on_data(&mut self) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.chunk();
+        }
+    }
+
+    fn on_end(mut self, end: &End<'_>) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.end(end);
+        }
+    }
 }
 
 impl std::fmt::Debug for Lease {

@@ -1,7 +1,7 @@
 //! The members of one group and the pick among them: plain data, no lock and no I/O.
 //!
 //! A member is *in* while it may be picked: healthy (or kept in by the fleet rules), below its limit of parallel
-//! requests, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
+//! requests, with something left of its quotas, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
 //! takes a member out for a time says when to look again, so the pick needs neither timer nor task.
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
@@ -9,6 +9,8 @@
 mod member;
 mod needs;
 mod rules;
+mod spill;
+mod tags;
 
 use fastrand::Rng;
 use tokio::time::Instant;
@@ -17,6 +19,8 @@ pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
 use self::needs::is_picky;
+pub use self::tags::TagMatch;
+use self::tags::Tags;
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -26,6 +30,7 @@ use super::{
 use crate::{
     deployment::{Admission, Deployment, Key, Probe},
     error::Refused,
+    quota::Reservation,
     trail::{Demand, Tried},
 };
 
@@ -38,6 +43,8 @@ pub(crate) struct Pool {
     rng: Rng,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
+    /// How much more than its share a tier can carry, where tiers shed requests before they are out.
+    spill: Option<f32>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -49,7 +56,12 @@ pub(crate) struct Pool {
     kept_in: usize,
     /// A member turns requests away by what they ask for.
     picky: bool,
+    tags: Tags,
     next_serial: u32,
+    /// Tells it from the pools of other groups that share a strategy.
+    group: usize,
+    /// Places of trials that picks took and had no use for, to be given back with the group's lock free.
+    unused_probes: Vec<Probe>,
 }
 
 #[derive(Debug)]
@@ -75,6 +87,7 @@ pub(crate) struct Picked {
     pub(crate) key: Key,
     pub(crate) deployment: Deployment,
     pub(crate) admission: Admission,
+    pub(crate) hold: Option<Reservation>,
     pub(crate) probe: Option<Probe>,
     /// Another member, not tried yet, was in.
     pub(crate) spare: bool,
@@ -88,19 +101,31 @@ impl Pool {
             tiers: Vec::new(),
             rng,
             max_ejected,
+            spill: None,
             next_due: None,
             serving: 0,
             ready: 0,
             ramping: 0,
             kept_in: 0,
             picky: false,
+            tags: Tags::default(),
             next_serial: 0,
+            group: 0,
+            unused_probes: Vec::new(),
         }
+    }
+
+    pub(crate) fn of_group(self, group: usize) -> Self {
+        Self { group, ..self }
     }
 
     pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
         self.max_ejected = share;
         self.rebuild(now);
+    }
+
+    pub(crate) fn set_tag_match(&mut self, how: TagMatch) {
+        self.tags.set_match(how);
     }
 
     pub(crate) fn seed(&mut self, seed: u64) {
@@ -159,8 +184,7 @@ impl Pool {
     }
 
     /// The deployment of a member.
-    #[cfg(test)]
-    fn deployment(&self, key: Key) -> Option<&Deployment> {
+    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
         self.members
             .get(key.index as usize)
             .filter(|member| member.serial == key.serial)
@@ -214,6 +238,8 @@ impl Pool {
         self.serving = self.serving().count();
         let picky = self.live().any(|member| is_picky(&member.deployment));
         self.picky = picky;
+        let live = self.members.iter().filter(|member| member.is_live());
+        self.tags.learn(live.map(|member| &member.deployment));
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
@@ -248,24 +274,30 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = wish.demand.and_then(|demand| Needs::of(demand, self.picky));
-        while let Some(index) = self.choose(strategy, wish, needs) {
-            if let Some((admission, probe)) = self.admit(index, wish.now) {
-                return Ok(self.take(index, admission, probe, wish.tried, needs));
+        let needs = Needs::of(wish.demand, self.picky, &self.tags);
+        let first = self.first_tier();
+        // Only once a member has too little left for this request are all asked what they have left.
+        let mut asks_room = false;
+        while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
+            if let Some(picked) = self.take(index, wish, needs, asks_room) {
+                return Ok(picked);
             }
+            self.refresh(index, wish.now);
+            asks_room |= self.members[index].is_in;
         }
-        match self.forced(wish, needs) {
-            Some(index) => {
-                let admission = self.members[index].deployment.health().force(wish.now);
-                Ok(self.take(index, admission, None, wish.tried, needs))
-            }
-            None => Err(self.refusal(wish.now, needs)),
-        }
+        let forced = self.forced(wish, needs);
+        let picked = forced.and_then(|index| self.take(index, wish, needs, true));
+        picked.ok_or_else(|| self.refusal(wish, needs))
+    }
+
+    /// The places that picks had no use for.
+    pub(crate) fn take_unused_probes(&mut self) -> Vec<Probe> {
+        std::mem::take(&mut self.unused_probes)
     }
 
     /// Why a pick would be refused that found nothing.
     pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
-        self.refusal(wish.now, wish.demand.and_then(|demand| Needs::of(demand, self.picky)))
+        self.refusal(wish, Needs::of(wish.demand, self.picky, &self.tags))
     }
 
     /// Whether some request could be taken; if not, none can be before something comes free, or
@@ -299,25 +331,28 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
+        first: usize,
+        asks_room: bool,
     ) -> Option<usize> {
         let fresh = Filter {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
+            room_for: asks_room.then_some(wish.demand),
             now: wish.now,
         };
         if self.ramping > 0 {
             let roll = Some(self.rng.f32());
             let thinned = Filter { roll, ..fresh };
-            if let Some(index) = self.ask(strategy, wish, thinned) {
+            if let Some(index) = self.ask(strategy, wish, thinned, first) {
                 return Some(index);
             }
         }
-        let chosen = self.ask(strategy, wish, fresh);
+        let chosen = self.ask(strategy, wish, fresh, first);
         if chosen.is_some() || fresh.tried.is_none() || wish.strict {
             return chosen;
         }
-        self.ask(strategy, wish, Filter { tried: None, ..fresh })
+        self.ask(strategy, wish, Filter { tried: None, ..fresh }, first)
     }
 
     fn ask(
@@ -325,68 +360,84 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         filter: Filter<'_>,
+        first: usize,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, .. } = self;
-        tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
-            |(tier, Tier { queue, .. })| {
-                let mut candidates = Candidates {
-                    members,
-                    queue,
-                    tier,
-                    rng,
-                    filter,
-                    demand: wish.demand,
-                    kept: None,
-                };
-                let choice = strategy.pick(&mut candidates)?;
-                candidates.holds(choice).then_some(choice.index())
-            },
-        )
+        let Self { members, tiers, rng, group, .. } = self;
+        (first..tiers.len()).chain(0..first).find_map(|tier| {
+            let queue = &mut tiers[tier].queue;
+            if queue.is_empty() {
+                return None;
+            }
+            let demand = wish.demand;
+            let mut candidates =
+                Candidates { members, queue, tier, rng, filter, demand, group: *group, kept: None };
+            let choice = strategy.pick(&mut candidates)?;
+            candidates.holds(choice).then_some(choice.index())
+        })
     }
 
-    /// Lets a request through to a member that is in; none if that turned out to be no longer so.
-    fn admit(&mut self, index: usize, now: Instant) -> Option<(Admission, Option<Probe>)> {
-        let member = &self.members[index];
-        if !member.probing {
-            return Some((Admission { epoch: member.epoch, probe: false }, None));
-        }
-        let admitted = member.deployment.health().admit(&member.deployment, now);
-        self.refresh(index, now);
-        admitted.ok()
-    }
-
+    /// Takes a place on a member, and what the request needs of its quotas: all at once, or nothing.
     fn take(
         &mut self,
         index: usize,
-        admission: Admission,
-        probe: Option<Probe>,
-        tried: &Tried,
+        wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
-    ) -> Picked {
-        let spare = self.has_spare(index, tried, needs);
+        asks_room: bool,
+    ) -> Option<Picked> {
+        let Self { members, unused_probes, .. } = self;
+        let member = &members[index];
+        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+            let (admission, probe) = member.admit(wish.now)?;
+            if member.deployment.occupy() {
+                return Some((admission, probe));
+            }
+            unused_probes.extend(probe);
+            None
+        });
+        let ((admission, probe), hold, spent) = taken?;
+        let spare = self.has_spare(index, wish, needs, asks_room);
+        if self.members[index].probing {
+            self.refresh(index, wish.now);
+        }
         let member = &mut self.members[index];
         let slot = member.slot();
         member.in_flight += 1;
-        member.deployment.occupy();
         let (tier, serial, deployment) = (member.tier, member.serial, member.deployment.clone());
         if let Some(slot) = slot {
             self.tiers[tier].queue.raise(slot);
         }
+        if spent.is_some() {
+            self.exhaust(index, spent);
+        }
         self.place(index);
-        Picked { key: Key { index: index as u32, serial }, deployment, admission, probe, spare }
+        Some(Picked {
+            key: Key { index: index as u32, serial },
+            deployment,
+            admission,
+            hold,
+            probe,
+            spare,
+        })
     }
 
-    fn has_spare(&self, picked: usize, tried: &Tried, needs: Option<Needs<'_>>) -> bool {
+    fn has_spare(
+        &self,
+        picked: usize,
+        wish: &Wish<'_>,
+        needs: Option<Needs<'_>>,
+        asks_room: bool,
+    ) -> bool {
         let others = self.ready - usize::from(self.members[picked].is_in);
-        if others == 0 || tried.is_empty() && needs.is_none() {
+        if others == 0 || wish.tried.is_empty() && needs.is_none() && !asks_room {
             return others > 0;
         }
         let mut all = self.members.iter().enumerate();
         all.any(|(index, member)| {
             index != picked
                 && member.is_in
-                && !tried.contains(member.identity)
+                && !wish.tried.contains(member.identity)
                 && member.meets(needs)
+                && (!asks_room || member.has_room(wish.demand, wish.now))
         })
     }
 
@@ -395,8 +446,9 @@ impl Pool {
         let member = &mut self.members[index];
         let should = member.is_live()
             && !member.health.is_out()
-            && !member.is_full()
-            && !member.slots.is_empty();
+            && member.spent.is_none()
+            && !member.slots.is_empty()
+            && !member.deployment.is_full();
         if should == member.is_in {
             return;
         }

@@ -41,6 +41,11 @@ impl Queue {
         self.slots.len() as u32
     }
 
+    /// How many slots are in.
+    pub(crate) fn len(&self) -> u32 {
+        self.order.len() as u32
+    }
+
     /// Whether no slot is in.
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
@@ -143,6 +148,14 @@ impl Queue {
             start = self.ends[level];
         }
         None
+    }
+
+    /// The lowest level that this share of the slots that are in, of 1, have or are below.
+    #[allow(clippy::cast_sign_loss, reason = "the share is not negative")]
+    pub(crate) fn quantile(&self, share: f64) -> u32 {
+        let below = (share.clamp(0.0, 1.0) * f64::from(self.order.len() as u32)).ceil() as u32;
+        let level = self.ends.iter().position(|end| *end >= below.max(1));
+        level.map_or(0, |level| level as u32)
     }
 
     /// The owner of any slot that is in and `accepted`, each such slot as likely as the others.

@@ -126,7 +126,9 @@ where
         let mut asking = Asking { pool, line, place, wish, waker, wakers: &mut wakers };
         let turn = asking.turn(&group.strategy);
         let service = if let Turn::Picked(picked) = &turn { inner.service(picked) } else { None };
+        let unused_probes = inner.pool.take_unused_probes();
         drop(inner);
+        drop(unused_probes);
         drop(wakers.drop);
         wakers.wake.into_iter().for_each(Waker::wake);
         match turn {
