@@ -1,10 +1,12 @@
 use std::{fmt, sync::Arc};
 
 use http::{Extensions, Uri};
+use tokio::time::Instant;
 
+use super::answerer::Answerer;
 use crate::{
     Deployment, GroupName, Trail,
-    deployment::Usage,
+    deployment::{Pinned, Usage},
     llm::{Endpoint, PriceList},
     trail::{Captured, Carried, Spent},
 };
@@ -54,6 +56,7 @@ pub(super) struct Report {
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
+    pinned: Option<Pinned>,
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
@@ -77,6 +80,7 @@ impl Report {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
+            pinned: carried.and_then(|carried| carried.pinned.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
             endpoint: inspected
                 .and_then(|inspected| inspected.endpoint)
@@ -90,6 +94,14 @@ impl Report {
     /// The estimated tokens of the input.
     pub(super) const fn input(&self) -> Option<u64> {
         self.input
+    }
+
+    /// Whom to tell the id of the answer: OpenAI's responses alone are known to one deployment.
+    pub(super) fn answerer(&self) -> Answerer {
+        let pinned = self.pinned.as_ref().filter(|_| self.endpoint == Some(Endpoint::Responses));
+        pinned.zip(self.deployment.as_ref()).map_or_else(Answerer::default, |(pinned, by)| {
+            Answerer::new(pinned.pins.clone(), by.clone())
+        })
     }
 
     /// Whether a stream says that it ends, before it does.
@@ -115,6 +127,9 @@ impl Report {
         let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
+            if let Some(pinned) = &self.pinned {
+                pinned.answered(deployment, &usage, Instant::now());
+            }
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

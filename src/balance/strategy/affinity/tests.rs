@@ -173,7 +173,9 @@ async fn a_busy_place_lends_its_keys_and_gets_them_back() {
     let on_it = held.iter().filter(|one| one.deployment.id() == home).count();
     // Of 9 requests 1.25 times a third, and 2.
     assert_eq!(on_it, 5);
-    held.iter().for_each(|one| drop(fleet.pool.release(one.key)));
+    for one in &held {
+        fleet.pool.release(one.key);
+    }
     assert_eq!(fleet.goes(&session("s")), home);
 
     let all = Affinity::new(LeastBusy).bound(f64::INFINITY);
