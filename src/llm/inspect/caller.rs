@@ -22,8 +22,8 @@ pub(super) fn caller(headers: &HeaderMap) -> Option<Arc<str>> {
 /// A hash keyed anew by each process would give one caller several names, and of a quick one the secret might be found.
 /// So many bits never give two callers one name by chance.
 pub(super) fn digest(secret: &[u8]) -> String {
-    let digest = Sha256::digest(secret);
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let half = Sha256::digest(secret).into_iter().take(16);
+    format!("{:032x}", half.fold(0, |number: u128, byte| number << 8 | u128::from(byte)))
 }
 
 #[cfg(test)]
