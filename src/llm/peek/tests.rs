@@ -1,3 +1,5 @@
+use std::slice;
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -433,7 +435,7 @@ fn the_opening_stays_the_same_while_a_conversation_grows() {
     let parts =
         json!({"role": "user", "content": [{"type": "input_text", "text": "a"}, {"text": "b"}]});
     let response = |more: &[Value]| {
-        let input = [&[parts.clone()], more].concat();
+        let input = [slice::from_ref(&parts), more].concat();
         opening(&json!({"instructions": system, "input": input, "system": "c".repeat(100)}))
     };
     assert!(response(&[]).is_some());
