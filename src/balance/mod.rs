@@ -68,7 +68,7 @@ pub use self::service::{Balance, ResponseBody};
 pub use self::strategy::{
     Affinity, AnyStrategy, LeastBusy, PerRequest, RoundRobin, Strategy, WeightedShuffle,
 };
-pub use crate::deployment::Pins;
+pub use crate::deployment::pins::Pins;
 
 #[cfg(doc)]
 use crate::Deployment;

@@ -19,7 +19,7 @@ use std::{
 
 mod cached;
 pub(crate) mod health;
-mod pins;
+pub(crate) mod pins;
 mod price;
 mod usage;
 
@@ -28,8 +28,7 @@ pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
-pub(crate) use self::pins::Pinned;
-pub use self::pins::Pins;
+pub(crate) use self::pins::{Pinned, Pins};
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 use crate::{hash::hash, sync::Lock};
