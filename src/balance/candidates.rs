@@ -302,10 +302,7 @@ impl Candidates<'_> {
             return Some(Place::Here(Choice(index)));
         }
         let unthinned = Filter { roll: None, ..self.filter };
-        if member.is_in
-            && member.tier >= self.tier
-            && accepts(self.members, index, unthinned, self.kept)
-        {
+        if member.is_in && accepts(self.members, index, unthinned, self.kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
