@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::Admission,
+    deployment::{Admission, Sample},
     error::Refused,
     outcome::{Failure, FailureKind, Outcome},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
@@ -92,6 +92,7 @@ struct Called {
     lease: Lease,
     method: Method,
     awaited: Awaited,
+    sample: Option<Sample>,
 }
 
 /// A step on the trail, where there is one. Dropping it says how long its answer was awaited, also when none came.
@@ -241,10 +242,11 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
+        let sample = deployment.sample(started, carried.demand.as_deref());
         carried.attempt = Some(Attempt { deployment, index, started, admission });
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
-        Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
+        Some((future, Called { lease, method, awaited: Awaited { trail, index, started }, sample }))
     }
 }
 
@@ -320,7 +322,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(Error::from_service(error)),
+                        Err(error) => Err(called.fail(error.into())),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -339,11 +341,21 @@ where
 
 impl Called {
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
-        let Self { lease, method, mut awaited } = self;
+        let Self { lease, method, mut awaited, sample } = self;
+        if let Some(sample) = sample {
+            lease.deployment().observe(sample, Ok(&response));
+        }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
+    }
+
+    fn fail(self, error: BoxError) -> Error {
+        if let Some(sample) = self.sample {
+            self.lease.deployment().observe::<()>(sample, Err(&error));
+        }
+        Error::from_service(error)
     }
 }
 

@@ -17,10 +17,13 @@ use std::{
     time::Duration,
 };
 
+mod concurrency;
 pub(crate) mod health;
 mod price;
 mod usage;
 
+pub use self::concurrency::AdaptiveConcurrency;
+pub(crate) use self::concurrency::Sample;
 pub(crate) use self::health::{
     Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
@@ -42,6 +45,7 @@ struct Inner {
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
+    adaptive: Option<AdaptiveConcurrency>,
     timeout: Option<Duration>,
     stream_timeout: Option<Duration>,
     retries: Option<u32>,
@@ -69,6 +73,7 @@ struct Vitals {
     /// How many of the picks are over: with them two counts that only grow make three.
     ended: AtomicU64,
     health: Health,
+    concurrency: concurrency::Concurrency,
     usage: Lock<UsageTotals>,
 }
 
@@ -82,6 +87,7 @@ impl Deployment {
             weight: 1,
             order: None,
             max_parallel_requests: None,
+            adaptive: None,
             timeout: None,
             stream_timeout: None,
             retries: None,

@@ -70,7 +70,7 @@ impl HttpClassify {
     fn kind(&self, status: StatusCode) -> Option<FailureKind> {
         match self.overrides.iter().rfind(|(overridden, _)| *overridden == status) {
             Some((_, kind)) => *kind,
-            None => kind_of(status),
+            None => kind_of_status(status),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Classify for HttpClassify {
 }
 
 /// The table of [`HttpClassify::new`].
-const fn kind_of(status: StatusCode) -> Option<FailureKind> {
+pub(crate) const fn kind_of_status(status: StatusCode) -> Option<FailureKind> {
     Some(match status.as_u16() {
         ..400 | 404 | 410 => return None,
         401 | 403 | 407 => FailureKind::Unauthorized,

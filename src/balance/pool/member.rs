@@ -82,7 +82,7 @@ impl Member {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
+        self.deployment.parallel_limit().is_some_and(|limit| self.in_flight >= limit)
     }
 
     pub(in crate::balance) fn meets(&self, needs: Option<Needs<'_>>) -> bool {

@@ -334,7 +334,8 @@ impl Health {
         }
     }
 
-    fn notify(&self) {
+    /// Tells the watchers to look at the deployment again.
+    pub(crate) fn notify(&self) {
         let watchers = self.watchers.lock().clone();
         for (watcher, member) in watchers {
             if let Some(watcher) = watcher.upgrade() {

@@ -4,7 +4,7 @@ use http::{Extensions, Uri};
 
 use crate::{
     Deployment, GroupName, Trail,
-    deployment::Usage,
+    deployment::{Sample, Usage},
     llm::{Endpoint, PriceList},
     trail::{Captured, Carried, Spent},
 };
@@ -51,6 +51,7 @@ where
 /// Whom the usage of an answer concerns.
 pub(super) struct Report {
     deployment: Option<Deployment>,
+    sample: Option<Sample>,
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
@@ -75,6 +76,9 @@ impl Report {
         let demand = carried.and_then(|carried| carried.demand.as_ref());
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            sample: attempt.and_then(|attempt| {
+                attempt.deployment.sample(attempt.started, demand.map(|demand| &**demand))
+            }),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
@@ -115,6 +119,9 @@ impl Report {
         let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
+            if let Some(sample) = self.sample.filter(|_| whole && !usage.estimated) {
+                deployment.observe_whole(sample, usage.output);
+            }
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

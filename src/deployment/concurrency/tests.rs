@@ -1,0 +1,349 @@
+//! Deployments with a capacity that only their times or refusals show, under load from a closed loop of callers.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicUsize},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, StatusCode};
+use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tower::{Service, ServiceExt};
+
+use super::*;
+use crate::{
+    Attempt,
+    balance::{Balance, LeastBusy},
+};
+
+const CALLERS: usize = 100;
+/// What ends a round of a small limit.
+const FEWEST_OF_A_ROUND: usize = 20;
+const PACE: Duration = Duration::from_millis(100);
+
+/// What a deployment does with more than it can bear.
+#[derive(Clone, Copy)]
+enum Excess {
+    Queues,
+    Refuses(StatusCode),
+}
+
+/// Works on a number of requests at a time that it tells nobody.
+#[derive(Clone)]
+struct Hidden {
+    places: Arc<Semaphore>,
+    excess: Excess,
+    /// Requests answered or refused.
+    seen: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+    /// Every fourth request has a long prompt, which takes its time.
+    prompts: bool,
+    /// The tokens of every third answer, which take theirs.
+    long: Arc<AtomicUsize>,
+    /// The tokens of answers are counted.
+    metered: bool,
+}
+
+impl Hidden {
+    fn new(capacity: usize, excess: Excess) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(capacity)),
+            excess,
+            seen: Arc::default(),
+            refused: Arc::default(),
+            prompts: false,
+            long: Arc::default(),
+            metered: false,
+        }
+    }
+
+    fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Takes places away as they come free.
+    async fn lose(&self, count: u32) {
+        self.places.acquire_many(count).await.unwrap().forget();
+    }
+}
+
+impl Service<Request<String>> for Hidden {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<String>) -> Self::Future {
+        let this = self.clone();
+        // Between a half and one and a half of the pace.
+        let mut time = PACE.mul_f64(0.5 + fastrand::f64());
+        let input = Demand::of(&request).and_then(|demand| demand.input_tokens).unwrap_or(0);
+        time += PACE * u32::try_from(input / 2_000).unwrap();
+        let output =
+            if fastrand::u8(0..3) == 0 { this.long.load(Ordering::Relaxed) as u64 } else { 0 };
+        time += PACE.mul_f64(output as f64 / 10.0);
+        let attempt = Attempt::of(&request).unwrap().clone();
+        Box::pin(async move {
+            this.seen.fetch_add(1, Ordering::Relaxed);
+            let place = match this.excess {
+                Excess::Queues => this.places.acquire().await.unwrap(),
+                Excess::Refuses(status) => match this.places.try_acquire() {
+                    Ok(place) => place,
+                    Err(_) => {
+                        this.refused.fetch_add(1, Ordering::Relaxed);
+                        sleep(Duration::from_millis(1)).await;
+                        let refusal = Response::builder().status(status);
+                        return Ok(refusal.body(String::new()).unwrap());
+                    }
+                },
+            };
+            sleep(time).await;
+            drop(place);
+            if this.metered {
+                // As a meter does.
+                let deployment = attempt.deployment();
+                let sample = deployment.sample(attempt.started(), Demand::of(&request)).unwrap();
+                deployment.observe_whole(sample, output);
+            }
+            Ok(Response::new(String::new()))
+        })
+    }
+}
+
+struct Load {
+    hidden: Hidden,
+    deployment: Deployment,
+    _callers: JoinSet<()>,
+}
+
+impl Load {
+    /// Callers who ask again as soon as they have an answer, and a little later where they got none.
+    fn new(hidden: Hidden, policy: AdaptiveConcurrency) -> Self {
+        fastrand::seed(7);
+        let deployment = Deployment::new("hidden").adaptive_concurrency(policy);
+        let pool = Balance::new(LeastBusy, [(deployment.clone(), hidden.clone())]).seed(7);
+        let mut callers = JoinSet::new();
+        for caller in 0..CALLERS {
+            let (pool, hidden) = (pool.clone(), hidden.clone());
+            callers.spawn(async move {
+                loop {
+                    let mut request = Request::new(String::new());
+                    let input = if hidden.prompts && caller % 4 == 0 { 20_000 } else { 0 };
+                    Demand { input_tokens: Some(input), ..Demand::default() }.set(&mut request);
+                    let answer = pool.clone().oneshot(request).await;
+                    if !answer.is_ok_and(|answer| answer.status().is_success()) {
+                        sleep(PACE.mul_f64(fastrand::f64())).await;
+                    }
+                }
+            });
+        }
+        Self { hidden, deployment, _callers: callers }
+    }
+
+    fn limit(&self) -> u32 {
+        self.deployment.concurrency_limit().unwrap()
+    }
+
+    /// The limits seen while so many further requests are sent.
+    async fn limits_over(&self, requests: usize) -> Vec<u32> {
+        let end = self.hidden.seen() + requests;
+        let mut limits = Vec::new();
+        while self.hidden.seen() < end {
+            sleep(PACE / 2).await;
+            limits.push(self.limit());
+        }
+        limits
+    }
+}
+
+/// That all of them are about `capacity`: not below nine tenths of it, not above `times` as much and a few.
+#[track_caller]
+fn assert_near(limits: &[u32], capacity: u32, times: f64) {
+    // A quarter of the limit, for a round in twenty, shows the deployment idle.
+    let mut usual = limits.to_vec();
+    usual.sort_unstable();
+    let (low, high) = (usual[usual.len() / 10], usual[usual.len() - 1]);
+    let capacity = f64::from(capacity);
+    assert!(f64::from(low) >= capacity * 0.9 - 1.0, "{low} is too low: {limits:?}");
+    assert!(f64::from(high) <= capacity * times + 3.0, "{high} is too high: {limits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_queues_is_given_little_more_than_it_works_on() {
+    for (capacity, initial) in [(5, 20), (20, 20), (20, 5), (40, 20), (20, 100)] {
+        let policy = AdaptiveConcurrency::new().initial(initial);
+        let load = Load::new(Hidden::new(capacity as usize, Excess::Queues), policy);
+        load.limits_over(3_000).await;
+        assert_near(&load.limits_over(3_000).await, capacity, 1.8);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_refuses_is_given_what_it_takes() {
+    for status in [429, 503, 529] {
+        for (capacity, initial) in [(5, 20), (20, 20), (20, 5), (40, 20), (20, 100)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let policy = AdaptiveConcurrency::new().initial(initial);
+            let load = Load::new(Hidden::new(capacity as usize, Excess::Refuses(status)), policy);
+            load.limits_over(2_000).await;
+            let before = load.hidden.refused();
+            assert_near(&load.limits_over(3_000).await, capacity, 1.0);
+            assert!(load.hidden.refused() - before < 300, "{}", load.hidden.refused() - before);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn additive_increase_needs_no_times() {
+    let refuses = Excess::Refuses(StatusCode::TOO_MANY_REQUESTS);
+    let load = Load::new(Hidden::new(30, refuses), AdaptiveConcurrency::refusals_only());
+    load.limits_over(2_000).await;
+    let limits = load.limits_over(2_000).await;
+    assert_near(&limits, 30, 1.0);
+    assert!(limits.iter().all(|limit| *limit > 20), "never a quarter: {limits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_follows_a_capacity_that_changes() {
+    for excess in [Excess::Queues, Excess::Refuses(StatusCode::TOO_MANY_REQUESTS)] {
+        let load = Load::new(Hidden::new(30, excess), AdaptiveConcurrency::new());
+        load.limits_over(2_000).await;
+        load.hidden.lose(20).await;
+        load.limits_over(1_500).await;
+        assert_near(&load.limits_over(1_000).await, 10, 1.8);
+        load.hidden.places.add_permits(30);
+        load.limits_over(2_500).await;
+        assert_near(&load.limits_over(2_000).await, 40, 1.8);
+    }
+}
+
+/// The limits while every third answer becomes long, on a deployment that works on 40 at a time.
+async fn limits_as_answers_grow(tokens: usize, metered: bool) -> Vec<u32> {
+    let hidden = Hidden { prompts: true, metered, ..Hidden::new(40, Excess::Queues) };
+    let load = Load::new(hidden, AdaptiveConcurrency::new());
+    load.limits_over(2_500).await;
+    load.hidden.long.store(tokens, Ordering::Relaxed);
+    load.limits_over(3_000).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_answers_are_not_taken_for_load() {
+    assert_near(&limits_as_answers_grow(200, false).await, 40, 2.0);
+    assert_near(&limits_as_answers_grow(200, true).await, 40, 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_whose_tokens_are_counted_may_grow() {
+    assert_near(&limits_as_answers_grow(20, true).await, 40, 2.0);
+    let lowest = |limits: Vec<u32>| limits.into_iter().filter(|limit| *limit > 15).min();
+    let (counted, not) = (
+        lowest(limits_as_answers_grow(20, true).await),
+        lowest(limits_as_answers_grow(20, false).await),
+    );
+    println!("{counted:?} {not:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bounds_hold_whatever_comes() {
+    let refuses = Excess::Refuses(StatusCode::TOO_MANY_REQUESTS);
+    for (capacity, excess) in [(0, refuses), (1, Excess::Queues), (1_000, Excess::Queues)] {
+        let policy = AdaptiveConcurrency::new().min(3).initial(10).max(30);
+        let load = Load::new(Hidden::new(capacity, excess), policy);
+        let limits = load.limits_over(4_000).await;
+        assert!(limits.iter().all(|limit| (3..=30).contains(limit)), "{limits:?}");
+        assert_eq!(limits.contains(&3), capacity <= 1, "{limits:?}");
+        assert_eq!(limits.contains(&30), capacity == 1_000, "{limits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_given_up_and_other_failures_say_nothing() {
+    let hidden = Hidden::new(0, Excess::Queues);
+    let deployment = Deployment::new("stuck").adaptive_concurrency(AdaptiveConcurrency::new());
+    let pool = Balance::new(LeastBusy, [(deployment.clone(), hidden)]);
+    for _ in 0..200 {
+        let stuck = pool.clone().oneshot(Request::new(String::new()));
+        assert!(tokio::time::timeout(PACE, stuck).await.is_err(), "it never answers");
+    }
+    for status in [400, 401, 404, 500] {
+        let refuses = Hidden::new(0, Excess::Refuses(StatusCode::from_u16(status).unwrap()));
+        let pool = Balance::new(LeastBusy, [(deployment.clone(), refuses)]);
+        for _ in 0..200 {
+            pool.clone().oneshot(Request::new(String::new())).await.unwrap();
+        }
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(20));
+    assert!(deployment.0.vitals.concurrency.state.lock().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_at_one_time_are_one_cut() {
+    let deployment = Deployment::new("full").adaptive_concurrency(AdaptiveConcurrency::new());
+    let refusal = Response::builder().status(429).body(()).unwrap();
+    let samples: Vec<_> =
+        (0..10).map(|_| deployment.sample(Instant::now(), None).unwrap()).collect();
+    sleep(PACE).await;
+    samples.into_iter().for_each(|sample| deployment.observe(sample, Ok(&refusal)));
+    assert_eq!(deployment.concurrency_limit(), Some(18));
+    let later = deployment.sample(Instant::now(), None).unwrap();
+    sleep(PACE).await;
+    deployment.observe(later, Ok(&refusal));
+    assert_eq!(deployment.concurrency_limit(), Some(16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_outs_and_judged_failures_cut_too() {
+    let deployment = Deployment::new("full").adaptive_concurrency(AdaptiveConcurrency::new());
+    let sample = || deployment.sample(Instant::now(), None).unwrap();
+    let error = BoxError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    deployment.observe::<()>(sample(), Err(&error));
+    assert_eq!(deployment.concurrency_limit(), Some(18));
+    sleep(PACE).await;
+    // A success by its status; its body told of an overload.
+    let mut response = Response::new(());
+    let judged = Outcome::Failure(Failure::new(FailureKind::Overloaded));
+    Answered::entry(response.extensions_mut()).outcome = Some(judged);
+    deployment.observe(sample(), Ok(&response));
+    assert_eq!(deployment.concurrency_limit(), Some(16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_member_has_room_again_once_the_limit_has_grown() {
+    let policy = AdaptiveConcurrency::refusals_only().initial(1);
+    let deployment = Deployment::new("hidden").adaptive_concurrency(policy);
+    let member = (deployment.clone(), Hidden::new(10, Excess::Queues));
+    let pool = Balance::new(LeastBusy, [member]);
+    let ask = || pool.clone().oneshot(Request::new(String::new()));
+    let held = ask().await.unwrap();
+    assert!(ask().await.is_err(), "one at a time");
+    // Answers of another balance it is a member of.
+    for _ in 0..FEWEST_OF_A_ROUND {
+        let sample = deployment.sample(Instant::now(), None).unwrap();
+        sleep(PACE).await;
+        deployment.observe(sample, Ok(&Response::new(())));
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(2));
+    let second = ask().await.unwrap();
+    assert!(ask().await.is_err(), "two at a time");
+    drop((held, second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lower_of_the_two_limits_holds() {
+    let policy = AdaptiveConcurrency::new().initial(7);
+    let deployment = Deployment::new("both").adaptive_concurrency(policy);
+    assert_eq!(deployment.parallel_limit(), Some(7));
+    assert_eq!(deployment.clone().max_parallel_requests(5).parallel_limit(), Some(5));
+    assert_eq!(deployment.max_parallel_requests(9).parallel_limit(), Some(7));
+    assert_eq!(Deployment::new("none").parallel_limit(), None);
+}
