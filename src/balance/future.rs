@@ -343,7 +343,7 @@ impl Called {
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { lease, method, mut awaited, sample } = self;
         if let Some(sample) = sample {
-            lease.deployment().observe(sample, Ok(&response));
+            sample.answer(Ok(&response));
         }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
@@ -353,7 +353,7 @@ impl Called {
 
     fn fail(self, error: BoxError) -> Error {
         if let Some(sample) = self.sample {
-            self.lease.deployment().observe::<()>(sample, Err(&error));
+            sample.answer::<()>(Err(&error));
         }
         Error::from_service(error)
     }

@@ -35,12 +35,20 @@ pub(super) struct Concurrency {
     state: Lock<Option<State>>,
 }
 
-/// A request whose fate tells something of a deployment's capacity.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
+/// A request whose fate tells something of its deployment's capacity. Dropped, it was given up, which tells nothing.
+///
+/// Boxed, because few requests have one and all carry the room for it.
+#[derive(Debug)]
+pub(crate) struct Sample(Box<Begun>);
+
+#[derive(Debug)]
+struct Begun {
+    deployment: Deployment,
     started: Instant,
     input: u64,
-    stream: bool,
+    kind: Kind,
+    /// Its place in a round, until it is told how the request fared.
+    place: Option<u32>,
 }
 
 /// What a time depends on beside the load: times of a kind are compared with each other alone.
@@ -58,16 +66,66 @@ const BASE: f64 = 2_000.0;
 const OUTPUT: f64 = 200.0;
 
 impl Sample {
-    /// The time until `now`, as if the request had been an empty prompt, in seconds. The share of it that grows with
-    /// the tokens need only be about right: what is left over is the same in the times it is compared with.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    fn normalised(&self, output: u64, now: Instant) -> f64 {
-        let tokens = self.input as f64 + OUTPUT * output as f64;
-        self.elapsed(now) * BASE / (BASE + tokens)
+    /// Enters what came: a response head or an error.
+    pub(crate) fn answer<R>(mut self, result: Result<&Response<R>, &BoxError>) {
+        let failed = match result {
+            Ok(response) => {
+                let answered = Answered::of(response.extensions());
+                match answered.and_then(|answered| answered.outcome) {
+                    Some(Outcome::Success) => None,
+                    Some(Outcome::Failure(failure)) => Some(failure.kind()),
+                    Some(Outcome::Ignored) => return,
+                    None if response.status().is_success() => None,
+                    None => match kind_of_status(response.status()) {
+                        Some(kind) => Some(kind),
+                        None => return,
+                    },
+                }
+            }
+            Err(error) => Some(Failure::from_error(&**error).kind()),
+        };
+        match failed {
+            None => self.took(0),
+            Some(FailureKind::RateLimited | FailureKind::Overloaded | FailureKind::Timeout) => {
+                let Begun { deployment, started, .. } = &*self.0;
+                deployment
+                    .adapt(|state, policy, _| state.refused(policy, *started, Instant::now()));
+            }
+            Some(_) => {}
+        }
     }
 
-    fn elapsed(&self, now: Instant) -> f64 {
-        now.saturating_duration_since(self.started).as_secs_f64()
+    /// Enters that the answer ended whole, with so many tokens of output.
+    #[cfg_attr(
+        not(any(feature = "llm", test)),
+        expect(dead_code, reason = "only answers of models are counted")
+    )]
+    pub(crate) fn whole(mut self, output: u64) {
+        self.took(output);
+    }
+
+    /// Its time is made that of an empty prompt. The share of it that grows with the tokens need only be about right:
+    /// what is left over is in the times it is compared with too.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn took(&mut self, output: u64) {
+        let Begun { deployment, started, input, kind, place } = &mut *self.0;
+        let time = started.elapsed().as_secs_f64();
+        let tokens = *input as f64 + OUTPUT * output as f64;
+        let place = place.take();
+        deployment.adapt(|state, policy, _| {
+            state.took(time);
+            if let Some(place) = place {
+                state.answered(policy, place, *kind, time * BASE / (BASE + tokens));
+            }
+        });
+    }
+}
+
+impl Drop for Sample {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.place {
+            self.0.deployment.adapt(|state, policy, _| state.gave_up(policy, place));
+        }
     }
 }
 
@@ -110,80 +168,60 @@ impl Deployment {
         set.into_iter().chain(self.concurrency_limit()).min()
     }
 
-    /// To be told how a request fares that starts now; none where no limit adapts.
+    /// To be told what comes for a request that starts now; none where no limit adapts.
     pub(crate) fn sample(&self, started: Instant, demand: Option<&Demand>) -> Option<Sample> {
         self.0.adaptive.as_ref()?;
-        let input = demand.and_then(|demand| demand.input_tokens).unwrap_or_default();
         let stream = demand.is_some_and(|demand| demand.stream);
-        Some(Sample { started, input, stream })
+        Some(self.begin(Kind::Head, started, demand, |state| stream || !state.knows(Kind::Whole)))
     }
 
-    /// Enters what came for `sample`: a response head or an error. A request that was given up has no part in this.
-    pub(crate) fn observe<R>(&self, sample: Sample, result: Result<&Response<R>, &BoxError>) {
-        let now = Instant::now();
-        let kind = match result {
-            Ok(response) => {
-                let answered = Answered::of(response.extensions());
-                match answered.and_then(|answered| answered.outcome) {
-                    Some(Outcome::Success) => None,
-                    Some(Outcome::Failure(failure)) => Some(failure.kind()),
-                    Some(Outcome::Ignored) => return,
-                    None if response.status().is_success() => None,
-                    None => match kind_of_status(response.status()) {
-                        Some(kind) => Some(kind),
-                        None => return,
-                    },
-                }
-            }
-            Err(error) => Some(Failure::from_error(&**error).kind()),
-        };
-        match kind {
-            None => self.adapt(|state, policy, in_flight| {
-                // Without a stream the head waits for the whole output, whose length only its end may tell.
-                if sample.stream || !state.knows(Kind::Whole) {
-                    let time = sample.normalised(0, now);
-                    state.answered(policy, Kind::Head, sample.started, time, in_flight, now);
-                }
-                state.took(sample.elapsed(now));
-            }),
-            Some(FailureKind::RateLimited | FailureKind::Overloaded | FailureKind::Timeout) => {
-                self.adapt(|state, policy, _| state.refused(policy, sample.started, now));
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Enters that the answer to `sample` ended whole, with so many tokens of output. A stream's end says nothing: it
-    /// comes when its reader has read it.
+    /// To be told how the answer ends to a request that starts now; none where no limit adapts, nor for a stream: that
+    /// ends when its reader has read it.
     #[cfg_attr(
         not(any(feature = "llm", test)),
         expect(dead_code, reason = "only answers of models are counted")
     )]
-    pub(crate) fn observe_whole(&self, sample: Sample, output: u64) {
-        if sample.stream {
-            return;
-        }
-        let now = Instant::now();
-        let time = sample.normalised(output, now);
-        self.adapt(|state, policy, in_flight| {
-            state.answered(policy, Kind::Whole, sample.started, time, in_flight, now);
-        });
+    pub(crate) fn sample_whole(&self, started: Instant, demand: Option<&Demand>) -> Option<Sample> {
+        self.0.adaptive.as_ref()?;
+        let stream = demand.is_some_and(|demand| demand.stream);
+        (!stream).then(|| self.begin(Kind::Whole, started, demand, |_| true))
     }
 
-    fn adapt(&self, change: impl FnOnce(&mut State, &AdaptiveConcurrency, usize)) {
-        let Some(policy) = &self.0.adaptive else { return };
+    /// Without a stream the head waits for the whole output, whose length only its end may tell: `counts` says whether
+    /// it is to go by.
+    fn begin(
+        &self,
+        kind: Kind,
+        started: Instant,
+        demand: Option<&Demand>,
+        counts: impl FnOnce(&State) -> bool,
+    ) -> Sample {
+        let place = self.adapt(|state, policy, in_flight| {
+            counts(state).then(|| state.begin(policy, in_flight)).flatten()
+        });
+        let input = demand.and_then(|demand| demand.input_tokens).unwrap_or_default();
+        let (deployment, place) = (self.clone(), place.flatten());
+        Sample(Box::new(Begun { deployment, started, input, kind, place }))
+    }
+
+    fn adapt<T>(
+        &self,
+        change: impl FnOnce(&mut State, &AdaptiveConcurrency, usize) -> T,
+    ) -> Option<T> {
+        let policy = self.0.adaptive.as_ref()?;
         let Concurrency { limit, state } = &self.0.vitals.concurrency;
         let in_flight = self.in_flight();
         let mut state = state.lock();
-        let state_now = state.get_or_insert_with(|| State::new(policy));
-        change(state_now, policy, in_flight);
-        let now = state_now.limit(policy);
+        let known = state.get_or_insert_with(|| State::new(policy));
+        let changed = change(known, policy, in_flight);
+        let now = known.limit(policy);
         let before = limit.swap(now, Ordering::Relaxed);
         drop(state);
         if now != before {
             // A full member may have room again, or one with room none.
             self.health().notify();
         }
+        Some(changed)
     }
 }
 

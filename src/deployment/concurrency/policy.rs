@@ -6,8 +6,8 @@
 /// refuses, which only its 429s show; a deployment may be either. [`refusals_only`](Self::refusals_only) leaves the
 /// times out.
 ///
-/// * A round holds the times of at least 20 requests, and of two for each place, all begun in it. Where their geometric
-///   mean is at most [`tolerance`](Self::tolerance) times that of an idle deployment, the limit grows by 1, then 2,
+/// * A round is the first requests begun under one limit, one for each place and at least 20. Where the geometric mean
+///   of their times is at most [`tolerance`](Self::tolerance) times that of an idle deployment, the limit grows by 1, then 2,
 ///   then 4 a round, up to its square root, if at least half of it was used; else it shrinks in proportion.
 /// * The time of an idle deployment is read from rounds that used less than half of the limit. After 20 rounds without,
 ///   and after the first one, a quarter of the limit holds for a round: a deployment that was never idle would take its

@@ -27,19 +27,42 @@ pub(super) struct State {
     cut: Option<Instant>,
 }
 
+/// The first requests begun under one limit. What came before met another one, and of all that end in a time the long
+/// ones would be missing.
 #[derive(Debug, Default)]
 struct Round {
-    /// Only requests begun since count: earlier ones met another limit.
-    since: Option<Instant>,
+    serial: u32,
+    begun: u32,
+    /// Begun, and not at an end.
+    pending: u32,
     /// The most requests in flight.
     peak: usize,
-    /// By kind, the sum of the logarithms of the times, and their number.
-    times: [(f64, u32); 2],
+    /// By kind, the logarithms of the times.
+    times: [Times; 2],
 }
 
-impl Round {
-    fn count(&self) -> u32 {
-        self.times.iter().map(|(_, count)| count).sum()
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    sum: f64,
+    squares: f64,
+    count: u32,
+}
+
+impl Times {
+    fn add(&mut self, time: f64) {
+        self.sum += time;
+        self.squares += time * time;
+        self.count += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / f64::from(self.count)
+    }
+
+    /// The standard error of the mean.
+    fn error(&self) -> f64 {
+        let count = f64::from(self.count);
+        ((self.squares / count - self.mean().powi(2)).max(0.0) / count).sqrt()
     }
 }
 
@@ -70,7 +93,7 @@ impl State {
 
     /// Whether times of this kind come.
     pub(super) fn knows(&self, kind: Kind) -> bool {
-        self.idle[kind as usize].is_some() || self.round.times[kind as usize].1 > 0
+        self.idle[kind as usize].is_some() || self.round.times[kind as usize].count > 0
     }
 
     /// Enters the seconds a request took.
@@ -80,28 +103,57 @@ impl State {
         *mean += (seconds - *mean) * WEIGHT;
     }
 
-    /// Enters the normalised time of a request, with what was in flight at its end.
+    /// A request begins: a place in the round, if there is one left.
+    pub(super) fn begin(&mut self, policy: &AdaptiveConcurrency, in_flight: usize) -> Option<u32> {
+        let size = self.size(policy);
+        let round = &mut self.round;
+        if round.begun >= size {
+            return None;
+        }
+        round.begun += 1;
+        round.pending += 1;
+        round.peak = round.peak.max(in_flight);
+        Some(round.serial)
+    }
+
+    /// Enters the normalised time of the request that has this place.
     pub(super) fn answered(
         &mut self,
         policy: &AdaptiveConcurrency,
+        place: u32,
         kind: Kind,
-        started: Instant,
         time: f64,
-        in_flight: usize,
-        now: Instant,
     ) {
-        if self.round.since.is_some_and(|since| started < since) {
-            return;
+        if place == self.round.serial {
+            // No time is nothing to a logarithm.
+            self.round.times[kind as usize].add(time.max(1e-9).ln());
+            self.leave(policy);
         }
-        self.round.peak = self.round.peak.max(in_flight);
-        let (sum, count) = &mut self.round.times[kind as usize];
-        // No time is nothing to a logarithm.
-        *sum += time.max(1e-9).ln();
-        *count += 1;
-        // The quick ones of a round end first: enough that the slow ones are in it.
-        if self.round.count() >= FEWEST.max(self.limit(policy).saturating_mul(2)) {
-            self.end_round(policy, now);
+    }
+
+    /// The request that has this place tells nothing.
+    pub(super) fn gave_up(&mut self, policy: &AdaptiveConcurrency, place: u32) {
+        if place == self.round.serial {
+            self.leave(policy);
         }
+    }
+
+    fn leave(&mut self, policy: &AdaptiveConcurrency) {
+        self.round.pending -= 1;
+        // The slowest fifth is not waited for, under load or idle.
+        let size = self.size(policy);
+        if self.round.begun >= size && self.round.pending <= size / 5 {
+            self.end_round(policy);
+        }
+    }
+
+    fn size(&self, policy: &AdaptiveConcurrency) -> u32 {
+        FEWEST.max(self.limit(policy))
+    }
+
+    fn new_round(&mut self) -> Round {
+        let next = Round { serial: self.round.serial.wrapping_add(1), ..Round::default() };
+        std::mem::replace(&mut self.round, next)
     }
 
     /// Enters that a request was refused, or not answered in time.
@@ -114,13 +166,16 @@ impl State {
             self.cut = Some(now);
             // At least by one place, whatever fraction of one was kept.
             self.shrink(policy, (self.limit * policy.backoff).min(self.limit.floor() - 1.0));
-            self.round = Round { since: Some(now), ..Round::default() };
+            self.new_round();
         }
     }
 
-    fn end_round(&mut self, policy: &AdaptiveConcurrency, now: Instant) {
-        let round = std::mem::take(&mut self.round);
-        self.round.since = Some(now);
+    fn end_round(&mut self, policy: &AdaptiveConcurrency) {
+        let round = self.new_round();
+        let told: u32 = round.times.iter().map(|times| times.count).sum();
+        if told < round.begun / 2 {
+            return;
+        }
         let places = self.limit(policy) as usize;
         let used = round.peak.saturating_mul(2) >= places;
         if self.idling || !used {
@@ -131,41 +186,45 @@ impl State {
             self.grow(policy);
             return;
         }
+        let tolerance = policy.tolerance.ln();
         match self.slowdown(&round) {
             None => self.age = IDLE_AFTER,
-            Some(slowdown) if slowdown > policy.tolerance => {
-                self.shrink(policy, self.limit * (policy.tolerance / slowdown).max(0.5));
+            Some((slowdown, error)) if slowdown - error > tolerance => {
+                self.shrink(policy, self.limit * (tolerance - slowdown).exp().max(0.5));
             }
+            Some((slowdown, _)) if slowdown > tolerance => self.step = 1.0,
             Some(_) => self.grow(policy),
         }
         self.age += 1;
         self.idling = self.age > IDLE_AFTER;
     }
 
-    /// How many times as long as on an idle deployment the requests of a round took; none where that is not known.
-    fn slowdown(&self, round: &Round) -> Option<f64> {
-        let (mut sum, mut all) = (0.0, 0);
-        for ((times, count), idle) in round.times.iter().zip(self.idle) {
-            if let Some(idle) = idle {
-                sum += times - idle * f64::from(*count);
-                all += count;
-            }
+    /// The logarithm of how many times as long as on an idle deployment the requests of a round took, and its standard
+    /// error; none where nothing is known of an idle one.
+    fn slowdown(&self, round: &Round) -> Option<(f64, f64)> {
+        let known = round.times.iter().zip(self.idle).filter(|(times, _)| times.count > 0);
+        let (mut sum, mut error, mut all) = (0.0, 0.0, 0.0);
+        for (times, idle) in known.filter_map(|(times, idle)| Some((times, idle?))) {
+            let count = f64::from(times.count);
+            sum += (times.mean() - idle) * count;
+            error += times.error() * count;
+            all += count;
         }
-        (all > 0).then(|| (sum / f64::from(all)).exp())
+        (all > 0.0).then(|| (sum / all, error / all))
     }
 
     /// Moves half the way to what a round shows of an idle deployment, as one round alone is noisy.
     fn read_idle(&mut self, round: &Round) {
-        /// The logarithm of a quarter more: what is more than noise.
+        /// The logarithm of a quarter more.
         const CLEAR: f64 = 0.223;
         self.age = 0;
-        for ((times, count), idle) in round.times.iter().zip(&mut self.idle) {
-            if *count == 0 {
+        for (times, idle) in round.times.iter().zip(&mut self.idle) {
+            if times.count == 0 {
                 continue;
             }
-            let mean = times / f64::from(*count);
+            let mean = times.mean();
             let before = idle.unwrap_or(mean);
-            if before - mean > CLEAR {
+            if before - mean > CLEAR + times.error() {
                 // It was not idle before, and may not be yet.
                 *idle = Some(mean);
                 self.age = IDLE_AFTER;

@@ -77,7 +77,7 @@ impl Report {
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
             sample: attempt.and_then(|attempt| {
-                attempt.deployment.sample(attempt.started, demand.map(|demand| &**demand))
+                attempt.deployment.sample_whole(attempt.started, demand.map(|demand| &**demand))
             }),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
@@ -120,7 +120,7 @@ impl Report {
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
             if let Some(sample) = self.sample.filter(|_| whole && !usage.estimated) {
-                deployment.observe_whole(sample, usage.output);
+                sample.whole(usage.output);
             }
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
