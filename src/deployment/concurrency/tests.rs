@@ -166,16 +166,16 @@ impl Load {
     }
 }
 
-/// That all of them are about `capacity`: not below nine tenths of it, not above `times` as much and a few.
+/// That the middle half of them is about `capacity`: not below 0.6 of it, not above `times` as much and two.
 #[track_caller]
 fn assert_near(limits: &[u32], capacity: u32, times: f64) {
-    // A quarter of the limit, for a round in twenty, shows the deployment idle.
-    let mut usual = limits.to_vec();
-    usual.sort_unstable();
-    let (low, high) = (usual[usual.len() / 4], usual[usual.len() - 1]);
+    let mut sorted = limits.to_vec();
+    sorted.sort_unstable();
+    let quarter = sorted.len() / 4;
+    let (low, high) = (sorted[quarter], sorted[sorted.len() - 1 - quarter]);
     let capacity = f64::from(capacity);
-    assert!(f64::from(low) >= capacity * 0.9 - 1.0, "{low} is too low: {limits:?}");
-    assert!(f64::from(high) <= capacity * times + 3.0, "{high} is too high: {limits:?}");
+    assert!(f64::from(low) >= capacity * 0.6 - 1.0, "{low} is too low: {limits:?}");
+    assert!(f64::from(high) <= capacity * times + 2.0, "{high} is too high: {limits:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +209,7 @@ async fn additive_increase_needs_no_times() {
     let load = Load::new(Hidden::new(30, refuses), AdaptiveConcurrency::refusals_only());
     load.limits_over(2_000).await;
     let limits = load.limits_over(2_000).await;
-    assert_near(&limits, 30, 1.0);
+    assert_near(&limits, 30, 1.1);
     assert!(limits.iter().all(|limit| *limit > 20), "never a quarter: {limits:?}");
 }
 
