@@ -74,12 +74,14 @@ impl Latency {
     /// The share of answers that were failures, of 1; none before the first answer.
     #[must_use]
     pub fn failed_share(&self) -> Option<f32> {
-        Estimate::of_word(self.failed.load(Relaxed)).map(Estimate::value)
+        let share = Estimate::of_word(self.failed.load(Relaxed))?.value();
+        Some((share * 1e6).round() / 1e6)
     }
 
     fn last(&self, measure: Measure) -> Option<Duration> {
-        let seconds = Estimate::of_word(self.cell(measure).load(Relaxed))?.value();
-        Duration::try_from_secs_f32(seconds).ok()
+        let seconds = f64::from(Estimate::of_word(self.cell(measure).load(Relaxed))?.value());
+        // More digits than it has would be noise.
+        Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).ok()
     }
 
     /// Takes samples from now on, each to weigh less by `decay`. The last to say so holds.
