@@ -22,7 +22,7 @@ use crate::{
     BoxError, Error,
     deployment::Admission,
     error::Refused,
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Failure, FailureKind, Outcome, Sent},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -241,7 +241,11 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
-        carried.attempt = Some(Attempt { deployment, index, started, admission });
+        let hold = lease.hold().cloned();
+        if let Some(hold) = &hold {
+            hold.sent();
+        }
+        carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
         lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
@@ -338,9 +342,37 @@ where
     }
 }
 
+/// Whether the response says that the deployment has worked on the request: as a layer below has judged it, or else by
+/// its status.
+fn is_taken_on<R>(response: &Response<R>) -> bool {
+    let judged = Answered::of(response.extensions()).and_then(|answered| answered.outcome);
+    let status = response.status();
+    judged.map_or_else(
+        || !status.is_client_error() && !status.is_server_error(),
+        |outcome| outcome.failure().is_none(),
+    )
+}
+
 impl Called {
+    fn fail(mut self, error: Error) -> Error {
+        if let Some(sampling) = self.lease.sampling() {
+            sampling.error(&error);
+        }
+        if let Some(hold) = self.lease.hold()
+            && Failure::from_error(&error).sent() == Sent::No
+        {
+            hold.not_sent();
+        }
+        error
+    }
+
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { mut lease, method, mut awaited } = self;
+        if let Some(hold) = lease.hold()
+            && is_taken_on(&response)
+        {
+            hold.answered();
+        }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
         if let Some(sampling) = lease.sampling() {
@@ -348,13 +380,6 @@ impl Called {
         }
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
-    }
-
-    fn fail(mut self, error: Error) -> Error {
-        if let Some(sampling) = self.lease.sampling() {
-            sampling.error(&error);
-        }
-        error
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     body::{End, OnEnd},
     deployment::{Admission, Deployment, Key, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
+    quota::{Hold, Reservation},
     sync::Lock,
 };
 
@@ -67,13 +68,21 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
-        let Picked { key, deployment, admission, probe, spare } =
-            inner.pool.pick(&self.strategy, wish)?;
+        let picked = inner.pool.pick(&self.strategy, wish);
+        let refused_probes = inner.pool.take_unused_probes();
+        let Picked { key, deployment, admission, hold, probe, spare } = match picked {
+            Ok(picked) => picked,
+            Err(refused) => {
+                drop(inner);
+                drop(refused_probes);
+                return Err(refused);
+            }
+        };
         let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
         let service = place.map(|place| Arc::clone(&place.service));
         drop(inner);
         let group = Arc::clone(self) as Arc<dyn Release>;
-        let lease = Lease { group, key, deployment, probe, sampling: None };
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -134,7 +143,7 @@ where
 
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
-        let mut before = Vec::new();
+        let mut replaced = Vec::new();
         let there = inner
             .pool
             .keys()
@@ -143,10 +152,14 @@ where
         let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            if let Some((vitals, key)) = there.get(deployment.id()) {
-                inner.pool.update(*key, deployment.with_vitals_of(vitals));
+            if let Some((before, key)) = there.get_mut(deployment.id()) {
+                let deployment = deployment.with_vitals_of(before);
+                before.unwatch(&self.watcher(), *key);
+                deployment.watch(&self.watcher(), *key);
+                *before = deployment.clone();
+                inner.pool.update(*key, deployment);
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
-                    before.push(std::mem::replace(&mut place.service, service));
+                    replaced.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
             }
@@ -158,10 +171,10 @@ where
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key);
+            deployment.watch(&self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
-        before
+        replaced
     }
 }
 
@@ -176,7 +189,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key);
+        deployment.unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -215,6 +228,8 @@ pub struct Lease {
     group: Arc<dyn Release>,
     key: Key,
     deployment: Deployment,
+    /// Given back before the place, so that the group sees what it leaves.
+    hold: Option<Reservation>,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
     /// Where something reads latencies.
@@ -234,12 +249,21 @@ impl Lease {
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
     }
+
+    /// What it holds of quotas, where there are any.
+    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
+        Some(self.hold.as_ref()?.hold())
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.deployment.vacate();
+        let is_awaited = self.deployment.vacate();
+        drop(self.hold.take());
         self.group.release(self.key);
+        if is_awaited {
+            self.deployment.health().tell();
+        }
         drop(self.probe.take());
     }
 }

@@ -77,8 +77,30 @@ async fn equal_prices_are_spread_by_least_busy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_answers_took_so_far_is_expected_of_the_next() {
+async fn a_short_answer_is_expected_where_none_was_counted() {
     let members = || [priced("cheap input", 1.0, 10.0), priced("cheap output", 4.0, 4.0)];
-    let input = |demand: &mut Demand| demand.input_tokens = Some(600);
-    assert_eq!(picked(members(), input).await, "cheap input", "256 tokens of output are expected");
+    let input = |tokens| move |demand: &mut Demand| demand.input_tokens = Some(tokens);
+    // 256 tokens of output cost as much more there as 512 of input do here.
+    assert_eq!(picked(members(), input(511)).await, "cheap output");
+    assert_eq!(picked(members(), input(513)).await, "cheap input");
+}
+
+#[cfg(feature = "llm")]
+#[tokio::test(start_paused = true)]
+async fn the_output_of_the_answers_so_far_is_expected_of_the_next() {
+    use tower::Layer;
+    use tower_fleet::llm::MeterLayer;
+
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1000}}"#;
+    let json = Answer::status(200).header("content-type", "application/json").data(usage);
+    let members = [priced("cheap input", 1.0, 10.0), priced("cheap output", 4.0, 4.0)];
+    let meter = MeterLayer::new().layer(Fake::new([json]));
+    let pool = Balance::new(LowestCost, members.clone().map(|one| (one, meter.clone())));
+    for _ in 0..2 {
+        let mut request = asking(|demand| demand.input_tokens = Some(600));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = "/v1/chat/completions".parse().unwrap();
+        support::text(pool.clone().oneshot(request).await.unwrap()).await;
+    }
+    assert_eq!(members.map(|one| one.picked()), [1, 1], "the first was long: the next will be");
 }

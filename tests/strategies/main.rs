@@ -24,6 +24,7 @@ mod latency;
 mod loads;
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;
 
 type Pool<P> = Balance<Fake, P>;
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Candidate, Candidates, Choice, Strategy};
-use crate::deployment::{Measure, Reading};
+use crate::deployment::{Measure, Reading, TYPICAL_OUTPUT};
 
 /// The deployment that is expected to answer soonest. LiteLLM calls it `latency-based-routing`.
 ///
@@ -55,9 +55,6 @@ pub enum LatencyMeasure {
 
 /// Requests that a deployment gets before anything is known of it.
 const TRIALS: u64 = 3;
-
-/// The tokens of a typical answer, to make times for a token comparable to the penalty.
-const TYPICAL_OUTPUT: f32 = 256.0;
 
 /// The seconds below which no time is expected to be.
 const LEAST: f32 = 1e-6;
@@ -127,7 +124,7 @@ impl LowestLatency {
                 return silent;
             }
         }
-        let mut expected = Expected {
+        let mut forecast = Forecast {
             measure: self.measure(candidates),
             now: candidates.now(),
             penalty: self.penalty.as_secs_f32(),
@@ -135,18 +132,18 @@ impl LowestLatency {
         };
         let mut unknown = false;
         let mut fastest = candidates.lowest(|one| {
-            let score = expected.time(&one) * times(&one);
+            let score = forecast.time(&one) * times(&one);
             unknown |= score.is_nan();
             score
         });
         if unknown {
-            expected.unknown = expected.median(candidates);
-            fastest = candidates.lowest(|one| expected.time(&one) * times(&one));
+            forecast.unknown = forecast.median(candidates);
+            fastest = candidates.lowest(|one| forecast.time(&one) * times(&one));
         }
         if self.buffer > 0.0 {
             let best = candidates.get(fastest?)?;
-            let most = expected.time(&best) * times(&best) * (1.0 + self.buffer);
-            let is_equal = |one: &Candidate<'_>| expected.time(one) * times(one) <= most;
+            let most = forecast.time(&best) * times(&best) * (1.0 + self.buffer);
+            let is_equal = |one: &Candidate<'_>| forecast.time(one) * times(one) <= most;
             // Times may change meanwhile; then these are some that are, or were, about as fast.
             fastest = candidates.lowest_then_least_busy(|one| f64::from(u8::from(!is_equal(&one))));
         }
@@ -197,7 +194,7 @@ impl Strategy for LowestLatency {
 }
 
 /// The expected times of one pick.
-struct Expected {
+struct Forecast {
     measure: Measure,
     now: Instant,
     /// In seconds, as the next.
@@ -206,7 +203,7 @@ struct Expected {
     unknown: f32,
 }
 
-impl Expected {
+impl Forecast {
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {
@@ -221,8 +218,9 @@ impl Expected {
         f64::from((time + failed * self.penalty) / (1.0 - failed))
     }
 
+    /// Makes a time for a token that of an answer, which the penalty can be compared to.
     fn scale(&self) -> f32 {
-        if self.measure == Measure::PerToken { TYPICAL_OUTPUT } else { 1.0 }
+        if self.measure == Measure::PerToken { TYPICAL_OUTPUT.into() } else { 1.0 }
     }
 
     /// The median of the times that are known, of as many as fit here; a second where none is.

@@ -7,6 +7,7 @@ use crate::{
     Deployment, GroupName, Trail,
     deployment::Usage,
     llm::{Endpoint, PriceList},
+    quota::Hold,
     trail::{Captured, Carried, Spent},
 };
 
@@ -52,6 +53,7 @@ where
 /// Whom the usage of an answer concerns.
 pub(super) struct Report {
     deployment: Option<Deployment>,
+    hold: Option<Arc<Hold>>,
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
@@ -77,6 +79,7 @@ impl Report {
         let demand = carried.and_then(|carried| carried.demand.as_ref());
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
@@ -121,6 +124,9 @@ impl Report {
             if let Some(started) = self.started.filter(|_| whole) {
                 deployment.latency().answered_in(usage.output, started);
             }
+        }
+        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
+            hold.settle(&usage, cost);
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });
