@@ -97,6 +97,7 @@ pub mod fleet;
 #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
 pub mod llm;
 pub mod outcome;
+pub mod quota;
 pub mod retry;
 mod sync;
 pub mod timeout;

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::{Admission, Sample},
+    deployment::Admission,
     error::Refused,
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Failure, FailureKind, Outcome, Sent},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -92,7 +92,6 @@ struct Called {
     lease: Lease,
     method: Method,
     awaited: Awaited,
-    sample: Option<Sample>,
 }
 
 /// A step on the trail, where there is one. Dropping it says how long its answer was awaited, also when none came.
@@ -234,7 +233,7 @@ where
 
     /// Sends the request to a contender that is ready; nothing where it is sent already.
     fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
-        let Contender { mut service, lease, admission, spare, picked: started } = contender;
+        let Contender { mut service, mut lease, admission, spare, picked: started } = contender;
         let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(request.extensions_mut());
@@ -242,11 +241,16 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
-        let sample = deployment.sample(started, carried.demand.as_deref());
-        carried.attempt = Some(Attempt { deployment, index, started, admission });
+        let hold = lease.hold().cloned();
+        if let Some(hold) = &hold {
+            hold.sent();
+        }
+        carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
+        lease.sample(started, carried.demand.as_deref());
+        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
-        Some((future, Called { lease, method, awaited: Awaited { trail, index, started }, sample }))
+        Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
     }
 }
 
@@ -322,7 +326,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(called.fail(error.into())),
+                        Err(error) => Err(called.fail(Error::from_service(error))),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -339,23 +343,48 @@ where
     }
 }
 
+/// Whether the response says that the deployment has worked on the request: as a layer below has judged it, or else by
+/// its status.
+fn is_taken_on<R>(response: &Response<R>) -> bool {
+    let judged = Answered::of(response.extensions()).and_then(|answered| answered.outcome);
+    let status = response.status();
+    judged.map_or_else(
+        || !status.is_client_error() && !status.is_server_error(),
+        |outcome| outcome.failure().is_none(),
+    )
+}
+
 impl Called {
+    fn fail(mut self, error: Error) -> Error {
+        if let Some(sample) = self.lease.sample.take() {
+            sample.error(&error);
+        }
+        if let Some(sampling) = self.lease.sampling() {
+            sampling.error(&error);
+        }
+        if let Some(hold) = self.lease.hold()
+            && Failure::from_error(&error).sent() == Sent::No
+        {
+            hold.not_sent();
+        }
+        error
+    }
+
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
-        let Self { lease, method, mut awaited, sample } = self;
-        if let Some(sample) = sample {
-            sample.answer(Ok(&response));
+        let Self { mut lease, method, mut awaited } = self;
+        lease.sample = lease.sample.take().and_then(|sample| sample.head(&response));
+        if let Some(hold) = lease.hold()
+            && is_taken_on(&response)
+        {
+            hold.answered();
         }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
+        if let Some(sampling) = lease.sampling() {
+            sampling.head(response.status(), response.headers(), response.extensions());
+        }
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
-    }
-
-    fn fail(self, error: BoxError) -> Error {
-        if let Some(sample) = self.sample {
-            sample.answer::<()>(Err(&error));
-        }
-        Error::from_service(error)
     }
 }
 

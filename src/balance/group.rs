@@ -14,9 +14,11 @@ use super::{
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Probe, Sample, Sampling, Watch},
     error::{Refused, RefusedReason},
+    quota::{Hold, Reservation},
     sync::Lock,
+    trail::Demand,
 };
 
 /// One group of members. Its lock is held for the pick or the release alone.
@@ -67,12 +69,21 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
-        let Picked { key, deployment, admission, probe, spare } =
-            inner.pool.pick(&self.strategy, wish)?;
+        let picked = inner.pool.pick(&self.strategy, wish);
+        let refused_probes = inner.pool.take_unused_probes();
+        let Picked { key, deployment, admission, hold, probe, spare } = match picked {
+            Ok(picked) => picked,
+            Err(refused) => {
+                drop(inner);
+                drop(refused_probes);
+                return Err(refused);
+            }
+        };
         let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
         let service = place.map(|place| Arc::clone(&place.service));
         drop(inner);
-        let lease = Lease { group: Arc::clone(self) as Arc<dyn Release>, key, deployment, probe };
+        let group = Arc::clone(self) as Arc<dyn Release>;
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None, sample: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -133,30 +144,38 @@ where
 
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
-        let mut before = Vec::new();
+        let mut replaced = Vec::new();
         let there = inner
             .pool
             .keys()
             .map(|(deployment, key)| (deployment.id().to_owned(), (deployment.clone(), key)));
         let mut there: HashMap<_, _> = there.collect();
+        let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            if let Some((vitals, key)) = there.get(deployment.id()) {
-                inner.pool.update(*key, deployment.with_vitals_of(vitals));
+            if let Some((before, key)) = there.get_mut(deployment.id()) {
+                let deployment = deployment.with_vitals_of(before);
+                before.unwatch(&self.watcher(), *key);
+                deployment.watch(&self.watcher(), *key);
+                *before = deployment.clone();
+                inner.pool.update(*key, deployment);
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
-                    before.push(std::mem::replace(&mut place.service, service));
+                    replaced.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
+            }
+            if let Some(decay) = decay {
+                deployment.latency().sample_over(decay);
             }
             let key = inner.pool.add(deployment.clone());
             there.insert(deployment.id().to_owned(), (deployment.clone(), key));
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key);
+            deployment.watch(&self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
-        before
+        replaced
     }
 }
 
@@ -171,7 +190,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key);
+        deployment.unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -210,26 +229,68 @@ pub struct Lease {
     group: Arc<dyn Release>,
     key: Key,
     deployment: Deployment,
+    /// Given back before the place, so that the group sees what it leaves.
+    hold: Option<Reservation>,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
+    /// Where something reads latencies.
+    sampling: Option<Box<Sampling>>,
+    /// Where the deployment's limit adapts.
+    pub(super) sample: Option<Sample>,
 }
 
 impl Lease {
+    /// Has the deployment's limit learn how the request fares, which is sent now.
+    pub(super) fn sample(&mut self, started: Instant, demand: Option<&Demand>) {
+        self.sample = self.deployment.sample(started, demand);
+    }
+
+    /// Measures the request, which is sent now.
+    pub(super) fn measure(&mut self, started: Instant, stream: bool) {
+        self.sampling = Sampling::begin(&self.deployment, started, stream);
+    }
+
+    pub(super) fn sampling(&mut self) -> Option<&mut Sampling> {
+        self.sampling.as_deref_mut()
+    }
+
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// What it holds of quotas, where there are any.
+    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
+        Some(self.hold.as_ref()?.hold())
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.deployment.vacate();
+        let is_awaited = self.deployment.vacate();
+        drop(self.hold.take());
         self.group.release(self.key);
+        if is_awaited {
+            self.deployment.health().tell();
+        }
         drop(self.probe.take());
     }
 }
 
 impl OnEnd for Lease {
-    fn on_end(self, _: &End<'_>) {}
+    fn on_data(&mut self) {
+        if let Some(sample) = self.sample.take() {
+            sample.chunk();
+        }
+        if let Some(sampling) = &mut self.sampling {
+            sampling.chunk();
+        }
+    }
+
+    fn on_end(mut self, end: &End<'_>) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.end(end);
+        }
+    }
 }
 
 impl std::fmt::Debug for Lease {

@@ -65,7 +65,10 @@ pub use self::group::Lease;
 pub use self::layer::BalanceLayer;
 pub use self::members::{Drained, Members};
 pub use self::service::{Balance, ResponseBody};
-pub use self::strategy::{AnyStrategy, LeastBusy, RoundRobin, Strategy, WeightedShuffle};
+pub use self::strategy::{
+    AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency, LowestUsage,
+    PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
+};
 
 #[cfg(doc)]
 use crate::Deployment;

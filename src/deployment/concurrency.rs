@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use self::state::State;
 use super::Deployment;
 use crate::{
-    BoxError,
-    outcome::{Failure, FailureKind, Outcome, kind_of_status},
+    Error,
+    outcome::{Failure, FailureKind, HttpClassify, Outcome},
     sync::Lock,
     trail::{Answered, Demand},
 };
@@ -46,6 +46,7 @@ struct Begun {
     deployment: Deployment,
     started: Instant,
     input: u64,
+    stream: bool,
     kind: Kind,
     /// Its place in a round, until it is told how the request fared.
     place: Option<u32>,
@@ -54,7 +55,7 @@ struct Begun {
 /// What a time depends on beside the load: times of a kind are compared with each other alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The time to the response head.
+    /// The time to the response head, or to the first bytes of a stream.
     Head,
     /// The time of a whole answer whose tokens are known.
     Whole,
@@ -66,32 +67,40 @@ const BASE: f64 = 2_000.0;
 const OUTPUT: f64 = 200.0;
 
 impl Sample {
-    /// Enters what came: a response head or an error.
-    pub(crate) fn answer<R>(mut self, result: Result<&Response<R>, &BoxError>) {
-        let failed = match result {
-            Ok(response) => {
-                let answered = Answered::of(response.extensions());
-                match answered.and_then(|answered| answered.outcome) {
-                    Some(Outcome::Success) => None,
-                    Some(Outcome::Failure(failure)) => Some(failure.kind()),
-                    Some(Outcome::Ignored) => return,
-                    None if response.status().is_success() => None,
-                    None => match kind_of_status(response.status()) {
-                        Some(kind) => Some(kind),
-                        None => return,
-                    },
+    /// Enters the response head that came. Gives the sample back where the first bytes of a stream are to come.
+    pub(crate) fn head<R>(mut self, response: &Response<R>) -> Option<Self> {
+        let status = response.status();
+        let answered = Answered::of(response.extensions());
+        match answered.and_then(|answered| answered.outcome) {
+            Some(Outcome::Failure(failure)) => self.failed(failure.kind()),
+            Some(Outcome::Success) if self.0.stream => return Some(self),
+            Some(Outcome::Success) => self.took(0),
+            Some(Outcome::Ignored) => {}
+            None if status.is_success() && self.0.stream => return Some(self),
+            None if status.is_success() => self.took(0),
+            None => {
+                if let Some(kind) = HttpClassify::inference().kind(status) {
+                    self.failed(kind);
                 }
             }
-            Err(error) => Some(Failure::from_error(&**error).kind()),
-        };
-        match failed {
-            None => self.took(0),
-            Some(FailureKind::RateLimited | FailureKind::Overloaded | FailureKind::Timeout) => {
-                let Begun { deployment, started, .. } = &*self.0;
-                deployment
-                    .adapt(|state, policy, _| state.refused(policy, *started, Instant::now()));
-            }
-            Some(_) => {}
+        }
+        None
+    }
+
+    /// Enters that the first bytes of a stream came.
+    pub(crate) fn chunk(mut self) {
+        self.took(0);
+    }
+
+    /// Enters the error that came instead of a head.
+    pub(crate) fn error(self, error: &Error) {
+        self.failed(Failure::from_error(error).kind());
+    }
+
+    fn failed(&self, kind: FailureKind) {
+        if let FailureKind::RateLimited | FailureKind::Overloaded | FailureKind::Timeout = kind {
+            let Begun { deployment, started, .. } = &*self.0;
+            deployment.adapt(|state, policy, _| state.refused(policy, *started, Instant::now()));
         }
     }
 
@@ -108,7 +117,7 @@ impl Sample {
     /// what is left over is in the times it is compared with too.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn took(&mut self, output: u64) {
-        let Begun { deployment, started, input, kind, place } = &mut *self.0;
+        let Begun { deployment, started, input, kind, place, .. } = &mut *self.0;
         let time = started.elapsed().as_secs_f64();
         let tokens = *input as f64 + OUTPUT * output as f64;
         let place = place.take();
@@ -159,15 +168,6 @@ impl Deployment {
         Some(policy.bounded(if found == 0 { policy.initial } else { found }))
     }
 
-    /// How many requests it may have in flight now: the least of the limit that is set and the one that was found.
-    pub(crate) fn parallel_limit(&self) -> Option<u32> {
-        let set = self.get_max_parallel_requests();
-        if self.0.adaptive.is_none() {
-            return set;
-        }
-        set.into_iter().chain(self.concurrency_limit()).min()
-    }
-
     /// To be told what comes for a request that starts now; none where no limit adapts.
     pub(crate) fn sample(&self, started: Instant, demand: Option<&Demand>) -> Option<Sample> {
         self.0.adaptive.as_ref()?;
@@ -201,7 +201,8 @@ impl Deployment {
         });
         let input = demand.and_then(|demand| demand.input_tokens).unwrap_or_default();
         let (deployment, place) = (self.clone(), place.flatten());
-        Sample(Box::new(Begun { deployment, started, input, kind, place }))
+        let stream = demand.is_some_and(|demand| demand.stream);
+        Sample(Box::new(Begun { deployment, started, input, stream, kind, place }))
     }
 
     fn adapt<T>(
@@ -219,7 +220,7 @@ impl Deployment {
         drop(state);
         if now != before {
             // A full member may have room again, or one with room none.
-            self.health().notify();
+            self.health().tell();
         }
         Some(changed)
     }

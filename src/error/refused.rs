@@ -1,6 +1,6 @@
 use std::{error, fmt, sync::Arc, time::Duration};
 
-use crate::{outcome::FailureKind, trail::GroupName};
+use crate::{outcome::FailureKind, quota::Limit, trail::GroupName};
 
 /// A refusal: no deployment could take the request, so nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,9 @@ pub struct Lack {
     pub endpoint: Option<Arc<str>>,
     /// The region.
     pub region: Option<Arc<str>>,
+    /// A limit of which the request takes more than there ever is, and how much it takes: the limit of the deployment
+    /// that comes closest.
+    pub limit: Option<(Limit, u64)>,
 }
 
 impl fmt::Display for Lack {
@@ -67,7 +70,10 @@ impl fmt::Display for Lack {
         let images = self.images.then(|| "images".to_owned());
         let endpoint = self.endpoint.as_ref().map(|path| format!("the endpoint `{path}`"));
         let region = self.region.as_ref().map(|name| format!("the region `{name}`"));
-        let all = [tokens, most, images, endpoint, region];
+        let limit = self
+            .limit
+            .map(|(limit, cost)| format!("about {}, {limit} at most", limit.unit().amount(cost)));
+        let all = [tokens, most, images, endpoint, region, limit];
         f.write_str(&all.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

@@ -67,10 +67,10 @@ impl HttpClassify {
         self
     }
 
-    fn kind(&self, status: StatusCode) -> Option<FailureKind> {
+    pub(crate) fn kind(&self, status: StatusCode) -> Option<FailureKind> {
         match self.overrides.iter().rfind(|(overridden, _)| *overridden == status) {
             Some((_, kind)) => *kind,
-            None => kind_of_status(status),
+            None => kind_of(status),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Classify for HttpClassify {
 }
 
 /// The table of [`HttpClassify::new`].
-pub(crate) const fn kind_of_status(status: StatusCode) -> Option<FailureKind> {
+const fn kind_of(status: StatusCode) -> Option<FailureKind> {
     Some(match status.as_u16() {
         ..400 | 404 | 410 => return None,
         401 | 403 | 407 => FailureKind::Unauthorized,

@@ -58,7 +58,6 @@ pub use self::classify::Classify;
 pub use self::failure::{Cools, Failure, FailureKind, Sent};
 pub use self::grpc::GrpcClassify;
 pub use self::http::HttpClassify;
-pub(crate) use self::http::kind_of_status;
 pub(crate) use self::kinds::Kinds;
 pub use self::retry_after::{RetryAfterLimits, retry_after};
 

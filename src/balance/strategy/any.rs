@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Candidates, Choice, Strategy};
 
@@ -19,6 +19,10 @@ impl AnyStrategy {
 impl Strategy for AnyStrategy {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         self.0.pick(candidates)
+    }
+
+    fn latency_decay(&self) -> Option<Duration> {
+        self.0.latency_decay()
     }
 }
 

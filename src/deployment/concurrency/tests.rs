@@ -290,11 +290,11 @@ async fn refusals_at_one_time_are_one_cut() {
     let samples: Vec<_> =
         (0..10).map(|_| deployment.sample(Instant::now(), None).unwrap()).collect();
     sleep(PACE).await;
-    samples.into_iter().for_each(|sample| sample.answer(Ok(&refusal)));
+    samples.into_iter().for_each(|sample| drop(sample.head(&refusal)));
     assert_eq!(deployment.concurrency_limit(), Some(18));
     let later = deployment.sample(Instant::now(), None).unwrap();
     sleep(PACE).await;
-    later.answer(Ok(&refusal));
+    later.head(&refusal);
     assert_eq!(deployment.concurrency_limit(), Some(16));
 }
 
@@ -302,15 +302,15 @@ async fn refusals_at_one_time_are_one_cut() {
 async fn time_outs_and_judged_failures_cut_too() {
     let deployment = Deployment::new("full").adaptive_concurrency(AdaptiveConcurrency::new());
     let sample = || deployment.sample(Instant::now(), None).unwrap();
-    let error = BoxError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    sample().answer::<()>(Err(&error));
+    let error = Error::from_service(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    sample().error(&error);
     assert_eq!(deployment.concurrency_limit(), Some(18));
     sleep(PACE).await;
     // A success by its status; its body told of an overload.
     let mut response = Response::new(());
     let judged = Outcome::Failure(Failure::new(FailureKind::Overloaded));
     Answered::entry(response.extensions_mut()).outcome = Some(judged);
-    sample().answer(Ok(&response));
+    sample().head(&response);
     assert_eq!(deployment.concurrency_limit(), Some(16));
 }
 
@@ -328,7 +328,7 @@ async fn a_full_member_has_room_again_once_the_limit_has_grown() {
         let sample = deployment.sample(Instant::now(), None).unwrap();
         sleep(PACE).await;
         if request % 2 == 0 {
-            sample.answer(Ok(&Response::new(())));
+            sample.head(&Response::new(()));
         }
     }
     assert_eq!(deployment.concurrency_limit(), Some(2));

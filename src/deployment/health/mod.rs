@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Deployment;
+use super::{Deployment, Watchers};
 use crate::{
     outcome::{Cools, Failure, FailureKind, Outcome},
     sync::Lock,
@@ -218,7 +218,7 @@ pub(crate) struct Key {
 #[derive(Default)]
 pub struct Health {
     state: Lock<State>,
-    watchers: Lock<Vec<(Weak<dyn Watch>, Key)>>,
+    watchers: Watchers,
     judge: OnceLock<Arc<dyn Judge>>,
 }
 
@@ -316,31 +316,22 @@ impl Health {
     }
 
     pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: Key) {
-        let mut watchers = self.watchers.lock();
-        watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
-        watchers.push((watcher, member));
+        self.watchers.add(watcher, member);
     }
 
     pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: Key) {
-        self.watchers
-            .lock()
-            .retain(|(other, watched)| *watched != member || !other.ptr_eq(watcher));
+        self.watchers.remove(watcher, member);
+    }
+
+    /// Tells those who watch it that its standing may have changed.
+    pub(crate) fn tell(&self) {
+        self.watchers.tell();
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> bool) {
         let changed = change(&mut self.state.lock());
         if changed {
-            self.notify();
-        }
-    }
-
-    /// Tells the watchers to look at the deployment again.
-    pub(crate) fn notify(&self) {
-        let watchers = self.watchers.lock().clone();
-        for (watcher, member) in watchers {
-            if let Some(watcher) = watcher.upgrade() {
-                watcher.changed(member);
-            }
+            self.tell();
         }
     }
 }

@@ -1,11 +1,13 @@
 use std::{fmt, sync::Arc};
 
 use http::{Extensions, Uri};
+use tokio::time::Instant;
 
 use crate::{
     Deployment, GroupName, Trail,
     deployment::{Sample, Usage},
     llm::{Endpoint, PriceList},
+    quota::Hold,
     trail::{Captured, Carried, Spent},
 };
 
@@ -52,9 +54,11 @@ where
 pub(super) struct Report {
     deployment: Option<Deployment>,
     sample: Option<Sample>,
+    hold: Option<Arc<Hold>>,
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
+    started: Option<Instant>,
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
@@ -79,9 +83,11 @@ impl Report {
             sample: attempt.and_then(|attempt| {
                 attempt.deployment.sample_whole(attempt.started, demand.map(|demand| &**demand))
             }),
+            hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
+            started: attempt.map(|attempt| attempt.started),
             endpoint: inspected
                 .and_then(|inspected| inspected.endpoint)
                 .or_else(|| Endpoint::of_path(uri.path())),
@@ -122,6 +128,12 @@ impl Report {
             if let Some(sample) = self.sample.filter(|_| whole && !usage.estimated) {
                 sample.whole(usage.output);
             }
+            if let Some(started) = self.started.filter(|_| whole) {
+                deployment.latency().answered_in(usage.output, started);
+            }
+        }
+        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
+            hold.settle(&usage, cost);
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

@@ -1,0 +1,185 @@
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a [`Limit`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Requests.
+    Requests,
+    /// Tokens, of input and output together.
+    Tokens,
+    /// Tokens of the input.
+    InputTokens,
+    /// Tokens of the output.
+    OutputTokens,
+    /// Requests in flight: from the pick to the end of the response's body.
+    Parallel,
+    /// Money, in billionths of a US dollar.
+    Dollars,
+}
+
+/// The time in which no more than the [most](Limit::most) may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Window {
+    /// At any moment: what is taken comes back when the request is over.
+    InFlight,
+    /// Any stretch of this length.
+    Rolling(Duration),
+}
+
+/// So much may be taken in a time, see the [module](super).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limit {
+    unit: Unit,
+    most: u64,
+    window: Window,
+}
+
+impl Limit {
+    /// At most `most` requests in any stretch of `window`; 0 means no limit, here and with the others.
+    #[must_use]
+    pub const fn requests(most: u64, window: Duration) -> Self {
+        Self { unit: Unit::Requests, most, window: Window::Rolling(window) }
+    }
+
+    /// At most `most` tokens, of input and output together, in any stretch of `window`.
+    #[must_use]
+    pub const fn tokens(most: u64, window: Duration) -> Self {
+        Self { unit: Unit::Tokens, most, window: Window::Rolling(window) }
+    }
+
+    /// At most `most` tokens of input in any stretch of `window`.
+    #[must_use]
+    pub const fn input_tokens(most: u64, window: Duration) -> Self {
+        Self { unit: Unit::InputTokens, most, window: Window::Rolling(window) }
+    }
+
+    /// At most `most` tokens of output in any stretch of `window`.
+    #[must_use]
+    pub const fn output_tokens(most: u64, window: Duration) -> Self {
+        Self { unit: Unit::OutputTokens, most, window: Window::Rolling(window) }
+    }
+
+    /// At most `most` requests in flight.
+    #[must_use]
+    pub const fn parallel(most: u64) -> Self {
+        Self { unit: Unit::Parallel, most, window: Window::InFlight }
+    }
+
+    /// Requests in a minute.
+    #[must_use]
+    pub const fn rpm(most: u64) -> Self {
+        Self::requests(most, MINUTE)
+    }
+
+    /// Requests in 24 hours.
+    #[must_use]
+    pub const fn rpd(most: u64) -> Self {
+        Self::requests(most, DAY)
+    }
+
+    /// Tokens in a minute.
+    #[must_use]
+    pub const fn tpm(most: u64) -> Self {
+        Self::tokens(most, MINUTE)
+    }
+
+    /// Tokens in 24 hours.
+    #[must_use]
+    pub const fn tpd(most: u64) -> Self {
+        Self::tokens(most, DAY)
+    }
+
+    /// Tokens of input in a minute.
+    #[must_use]
+    pub const fn itpm(most: u64) -> Self {
+        Self::input_tokens(most, MINUTE)
+    }
+
+    /// Tokens of output in a minute.
+    #[must_use]
+    pub const fn otpm(most: u64) -> Self {
+        Self::output_tokens(most, MINUTE)
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How much of it may be taken.
+    #[must_use]
+    pub const fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// In which time.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Whether it limits anything.
+    pub(crate) const fn is_set(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Whether both are about the same, so that only one of them can hold.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        (self.unit, self.window) == (other.unit, other.window)
+    }
+}
+
+impl Window {
+    /// When what was taken at `at` counts no more; none where time alone does not end it.
+    pub(super) fn end(self, at: Instant) -> Option<Instant> {
+        match self {
+            Self::InFlight => None,
+            Self::Rolling(length) => at.checked_add(length),
+        }
+    }
+
+    /// Whether what is taken at `first` and at `last` may count as taken together at `last`.
+    pub(super) fn is_near(self, first: Instant, last: Instant) -> bool {
+        match self {
+            Self::InFlight => true,
+            Self::Rolling(length) => last.saturating_duration_since(first) < length / GRAINS,
+        }
+    }
+}
+
+/// Into so many parts a window is divided where there is too much in it to be told apart.
+pub(super) const GRAINS: u32 = 64;
+
+impl fmt::Display for Limit {
+    /// Such as `5 requests in 60 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.unit.amount(self.most))?;
+        match self.window {
+            Window::InFlight => f.write_str(" at a time"),
+            Window::Rolling(length) => write!(f, " in {} s", length.as_secs_f64()),
+        }
+    }
+}
+
+impl Unit {
+    /// So much of it, such as `5 requests`.
+    pub(crate) fn amount(self, amount: u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
+        let dollars = amount as f64 / 1e9;
+        match self {
+            Self::Dollars => format!("{dollars} dollars"),
+            Self::Requests | Self::Parallel => format!("{amount} requests"),
+            Self::Tokens => format!("{amount} tokens"),
+            Self::InputTokens => format!("{amount} tokens of input"),
+            Self::OutputTokens => format!("{amount} tokens of output"),
+        }
+    }
+}
