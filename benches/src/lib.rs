@@ -32,6 +32,7 @@ use tower_fleet::{
     timeout::{Timeout, TimeoutLayer},
 };
 
+pub mod sim;
 pub mod spread;
 
 /// The body of a request, where nothing else is said.
