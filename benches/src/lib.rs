@@ -41,7 +41,8 @@ pub type Nothing = Empty<Bytes>;
 /// The body of a response: one frame, so that it ends after its head, as most do.
 pub type Answer = Full<Bytes>;
 
-const SEED: u64 = 7;
+/// Of the random choices.
+pub const SEED: u64 = 7;
 
 /// A client that answers at once.
 #[derive(Clone, Copy, Debug)]

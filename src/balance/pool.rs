@@ -37,6 +37,8 @@ pub(crate) struct Pool {
     /// By order, lowest first.
     tiers: Vec<Tier>,
     rng: Rng,
+    /// When it began.
+    epoch: Instant,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
     /// No member's time is up before this.
@@ -91,6 +93,7 @@ impl Pool {
             free: Vec::new(),
             tiers: Vec::new(),
             rng,
+            epoch: Instant::now(),
             max_ejected,
             next_due: None,
             serving: 0,
@@ -144,7 +147,7 @@ impl Pool {
     pub(crate) fn add(&mut self, deployment: Deployment) -> Key {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
-        let member = Member::new(deployment, serial);
+        let member = Member::new(deployment, serial, self.epoch);
         let index = if let Some(index) = self.free.pop() {
             self.members[index as usize] = member;
             index
@@ -158,7 +161,9 @@ impl Pool {
     /// Gives a member another handle to the same vitals: its attributes change with the next [`rebuild`](Self::rebuild),
     /// its leases go on.
     pub(crate) fn update(&mut self, key: Key, deployment: Deployment) {
+        let epoch = self.epoch;
         if let Some(member) = self.member_mut(key) {
+            member.clock = deployment.latency().time(epoch);
             member.deployment = deployment;
         }
     }
@@ -316,7 +321,7 @@ impl Pool {
         wish: &Wish<'_>,
         filter: Filter<'_>,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, .. } = self;
+        let Self { members, tiers, rng, epoch, .. } = self;
         tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
             |(tier, Tier { queue, .. })| {
                 let mut candidates = Candidates {
@@ -324,6 +329,7 @@ impl Pool {
                     queue,
                     tier,
                     rng,
+                    epoch: *epoch,
                     filter,
                     demand: wish.demand,
                     kept: None,

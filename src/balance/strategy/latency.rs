@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{Candidate, Candidates, Choice, Strategy};
 use crate::deployment::{Measure, Reading, TYPICAL_OUTPUT};
 
@@ -126,7 +124,7 @@ impl LowestLatency {
         }
         let mut forecast = Forecast {
             measure: self.measure(candidates),
-            now: candidates.now(),
+            clock: candidates.clock(),
             penalty: self.penalty.as_secs_f32(),
             unknown: f32::NAN,
         };
@@ -161,14 +159,16 @@ impl LowestLatency {
             }
             LatencyMeasure::Auto => Measure::PerToken,
         };
-        let is_known = candidates.iter().any(|one| one.deployment().latency().knows(wanted));
+        // Where tokens are counted they are so for most: to ask all of many would cost as much as the pick.
+        let mut few = candidates.iter().take(8);
+        let is_known = few.any(|one| one.deployment().latency().knows(wanted));
         if is_known { wanted } else { Measure::FirstByte }
     }
 
     /// The candidate that was silent longest, and long enough for what is known of it to be old.
     fn most_silent(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-        let now = candidates.now();
-        let silence = |one: &Candidate<'_>| one.deployment().latency().silence(now);
+        let clock = candidates.clock();
+        let silence = |one: &Candidate<'_>| one.silence(clock);
         let long = self.decay.as_secs_f32();
         candidates.only(
             |one| silence(&one).is_some_and(|silence| silence > long),
@@ -196,7 +196,7 @@ impl Strategy for LowestLatency {
 /// The expected times of one pick.
 struct Forecast {
     measure: Measure,
-    now: Instant,
+    clock: u32,
     /// In seconds, as the next.
     penalty: f32,
     /// The time of a candidate that has none.
@@ -207,9 +207,8 @@ impl Forecast {
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {
-        let deployment = one.deployment();
-        let Reading { time, failed } = deployment.latency().read(self.measure, self.now);
-        if failed.is_none() && one.in_flight() == 0 && deployment.picked() < TRIALS {
+        let Reading { time, failed } = one.latency(self.measure, self.clock);
+        if failed.is_none() && one.in_flight() == 0 && one.deployment().picked() < TRIALS {
             return 0.0;
         }
         // However faded, the load still multiplies it; and however sure the failure, there is a time.
@@ -226,8 +225,7 @@ impl Forecast {
     /// The median of the times that are known, of as many as fit here; a second where none is.
     fn median(&self, candidates: &Candidates<'_>) -> f32 {
         let mut times = [0.0; 64];
-        let read =
-            |one: Candidate<'_>| one.deployment().latency().read(self.measure, self.now).time;
+        let read = |one: Candidate<'_>| one.latency(self.measure, self.clock).time;
         let mut count = 0;
         for (place, time) in times.iter_mut().zip(candidates.iter().filter_map(read)) {
             *place = time * self.scale();

@@ -17,7 +17,7 @@ fn sampled(decay: u64) -> Latency {
 }
 
 fn expected(latency: &Latency) -> f32 {
-    latency.read(Measure::FirstByte, Instant::now()).time.expect("a sample")
+    latency.read(Measure::FirstByte, latency.time(Instant::now())).time.expect("a sample")
 }
 
 #[test]
