@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     body::NotReplayable,
-    deployment::{Admission, Deployment},
+    deployment::{Admission, Deployment, Usage},
     outcome::Outcome,
     quota::Hold,
     sync::Lock,
@@ -76,6 +76,15 @@ impl Attempt {
     pub fn started(&self) -> Instant {
         self.started
     }
+
+    /// Makes what the attempt takes of the deployment's [limits and quotas](crate::quota) what it really used, and what
+    /// that cost in US dollars, where that is known. The first time counts. A layer that reads answers calls it, as
+    /// `llm::Meter` does; without, what was expected stays.
+    pub fn settle(&self, usage: &Usage, cost: Option<f64>) {
+        if let Some(hold) = &self.hold {
+            hold.settle(usage, cost);
+        }
+    }
 }
 
 /// Who answered a request: put on the response by a balance.
@@ -129,6 +138,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     deadline: Option<Instant>,
+    /// For the place of the next step.
+    waited: Option<Duration>,
     steps: Steps,
     groups: Vec<GroupName>,
     not_replayed: Option<NotReplayable>,
@@ -212,9 +223,15 @@ impl Trail {
         started: Instant,
         spare: bool,
     ) -> usize {
-        let step =
-            Step { deployment, group, started, took: None, outcome: None, spent: None, spare };
-        self.0.state.lock().steps.push(step)
+        let mut state = self.0.state.lock();
+        let waited = state.waited.take();
+        let (took, outcome, spent) = (None, None, None);
+        state.steps.push(Step { deployment, group, started, waited, took, outcome, spent, spare })
+    }
+
+    /// Says how long was waited for the place of the next attempt.
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.0.state.lock().waited = Some(waited);
     }
 
     /// Says how long the head, or the error, of the attempt at `index` took.

@@ -30,6 +30,8 @@ pub struct Candidates<'a> {
     pub(super) epoch: Instant,
     pub(super) filter: Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
+    /// Tells the group from others that share the strategy.
+    pub(super) group: usize,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
 }
@@ -85,6 +87,19 @@ impl Choice {
     }
 }
 
+/// Where a member is in the course of a pick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is a candidate.
+    Here(Choice),
+    /// It will be if no other is chosen: it is still coming back to its full share, or of a later order.
+    Later { order: bool },
+    /// It cannot take the request now, for want of room or of what that asks for.
+    Busy,
+    /// It is set aside, or was tried.
+    Failed,
+}
+
 /// One of the [`Candidates`].
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
@@ -133,6 +148,10 @@ impl<'a> Candidate<'a> {
     #[must_use]
     pub fn note(&self) -> f64 {
         self.member.note
+    }
+
+    pub(super) fn id_hash(&self) -> u64 {
+        self.member.id_hash
     }
 
     /// Chooses it.
@@ -246,6 +265,7 @@ impl Candidates<'_> {
             epoch: self.epoch,
             filter: self.filter,
             demand: self.demand,
+            group: self.group,
             kept: Some(&kept),
         })
     }
@@ -294,6 +314,24 @@ impl Candidates<'_> {
         member.is_in
             && member.tier == self.tier
             && accepts(self.members, index, &self.filter, self.kept)
+    }
+
+    /// Where the member is whose id has this hash; none where it is gone.
+    pub(super) fn place(&self, id_hash: u64) -> Option<Place> {
+        let mut all = self.members.iter().zip(0..).filter(|(one, _)| one.id_hash == id_hash);
+        let (member, index) = all.find(|(member, _)| member.is_live())?;
+        if self.accepts(index) {
+            return Some(Place::Here(Choice(index)));
+        }
+        let unthinned = Filter { roll: None, ..self.filter };
+        if member.is_in
+            && member.tier >= self.tier
+            && accepts(self.members, index, &unthinned, self.kept)
+        {
+            return Some(Place::Later { order: member.tier > self.tier });
+        }
+        let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
+        Some(if tried || member.is_out() { Place::Failed } else { Place::Busy })
     }
 }
 

@@ -4,14 +4,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::SystemTime,
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use self::waiting::{Waited, Waiting};
 use super::{
     group::{Group, Lease, Leased},
     pool::Wish,
@@ -20,11 +22,14 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::Admission,
+    deployment::{Admission, Deployment},
     error::Refused,
     outcome::{Failure, FailureKind, Outcome, Sent},
+    quota::{Reported, reported},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
+
+mod waiting;
 
 /// How many others are asked while the readiness of the first pick is pending.
 const OTHERS: usize = 2;
@@ -34,7 +39,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place on the deployment back at once.
+    /// Dropping it gives the place on the deployment back at once; so it does the place among those who
+    /// [wait](super::QueuePolicy) for one.
     pub struct ResponseFuture<S, P, B>
     where
         S: Service<Request<B>>,
@@ -48,6 +54,8 @@ pin_project! {
     #[project = Projected]
     #[project_replace = Owned]
     enum State<S, P, B, F> {
+        /// No place was free; it is woken when one may be.
+        Waiting { waiting: Pin<Box<Waiting<S, P, B>>> },
         /// The request is whole, and goes to the first of the contenders that is ready.
         Readying { readying: Readying<S, P, B> },
         Calling { #[pin] future: F, called: Called },
@@ -125,19 +133,29 @@ where
         let carried = Carried::of(request.extensions());
         let trail = carried.and_then(|carried| carried.trail.as_ref());
         let tried = trail.map(Trail::tried).unwrap_or_default();
-        match pick(&group, carried, &tried, false) {
-            Ok(first) => Self {
-                state: State::Readying {
-                    readying: Readying {
-                        group,
-                        request: Some(request),
-                        contenders: Contenders { first: Some(first), more: Vec::new() },
-                        search: None,
-                    },
-                },
-            },
-            Err(refused) => Self { state: State::Refused { refused } },
+        let now = Instant::now();
+        let wish = wish(carried, &tried, false, now);
+        let refused = match group.pick(&wish) {
+            Ok(first) => {
+                let state = State::readying(group, request, Contender::new(first, now));
+                return Self { state };
+            }
+            Err(refused) => refused,
+        };
+        if let Some(seat) = group.seat(&refused, &wish, trail.and_then(Trail::deadline)) {
+            let waiting = Box::pin(Waiting::new(request, tried, seat, now));
+            return Self { state: State::Waiting { waiting } };
         }
+        let refused = refused.in_group(carried.and_then(|carried| carried.group.clone()));
+        Self { state: State::Refused { refused } }
+    }
+}
+
+impl<S, P, B, F> State<S, P, B, F> {
+    fn readying(group: Arc<Group<S, P>>, request: Request<B>, first: Contender<S>) -> Self {
+        let contenders = Contenders { first: Some(first), more: Vec::new() };
+        let request = Some(request);
+        Self::Readying { readying: Readying { group, request, contenders, search: None } }
     }
 }
 
@@ -150,31 +168,28 @@ impl Search {
     }
 }
 
-/// Takes a place on a member. `strict`: on one that was not tried, and only if it is in.
-fn pick<S, P>(
-    group: &Arc<Group<S, P>>,
-    carried: Option<&Carried>,
-    tried: &Tried,
+/// What a request wishes for. `strict`: a member that was not tried, and only if it is in.
+fn wish<'a>(
+    carried: Option<&'a Carried>,
+    tried: &'a Tried,
     strict: bool,
-) -> Result<Contender<S>, Refused>
-where
-    S: Clone + Send + Sync + 'static,
-    P: Strategy,
-{
-    let picked = Instant::now();
-    let wish = Wish {
-        now: picked,
+    now: Instant,
+) -> Wish<'a> {
+    Wish {
+        now,
         tried,
         strict,
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
-    };
-    let leased = group.pick(&wish);
-    let Leased { service, lease, admission, spare } = leased
-        .map_err(|refused| refused.in_group(carried.and_then(|carried| carried.group.clone())))?;
-    let service = S::clone(&service);
-    Ok(Contender { service, lease, admission, spare, picked })
+    }
+}
+
+impl<S: Clone> Contender<S> {
+    fn new(leased: Leased<S>, picked: Instant) -> Self {
+        let Leased { service, lease, admission, spare } = leased;
+        Self { service: S::clone(&service), lease, admission, spare, picked }
+    }
 }
 
 impl<S, P, B> Readying<S, P, B>
@@ -214,8 +229,10 @@ where
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             search.others -= usize::from(index > 0);
-            match pick(&self.group, Carried::of(request.extensions()), &search.tried, true) {
-                Ok(another) => {
+            let (carried, now) = (Carried::of(request.extensions()), Instant::now());
+            match self.group.pick(&wish(carried, &search.tried, true, now)) {
+                Ok(leased) => {
+                    let another = Contender::new(leased, now);
                     search.tried.add(another.lease.deployment());
                     self.contenders.push(another);
                 }
@@ -225,6 +242,8 @@ where
                 }
                 Err(refused) => {
                     let failed = search.failed.take();
+                    let group = carried.and_then(|carried| carried.group.clone());
+                    let refused = refused.in_group(group);
                     return Poll::Ready(Err(failed.unwrap_or_else(|| refused.into())));
                 }
             }
@@ -241,13 +260,14 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
+        carried.pinned = self.group.pinned(carried.demand.as_deref());
+        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let hold = lease.hold().cloned();
         if let Some(hold) = &hold {
             hold.sent();
         }
         carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
         lease.sample(started, carried.demand.as_deref());
-        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -308,6 +328,15 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
+                Projected::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
+                    Ok(Waited { group, request, contender }) => {
+                        state.set(State::readying(group, request, contender));
+                    }
+                    Err(refused) => {
+                        state.set(State::Done);
+                        return Poll::Ready(Err(refused.into()));
+                    }
+                },
                 Projected::Readying { readying } => {
                     match ready!(readying.poll_ready(cx)).map(|ready| readying.call(ready)) {
                         Ok(Some((future, called))) => state.set(State::Calling { future, called }),
@@ -354,6 +383,13 @@ fn is_taken_on<R>(response: &Response<R>) -> bool {
     )
 }
 
+/// What the provider says is left, where the deployment heeds it. A cooldown heeds a 429.
+fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported> {
+    let heeds =
+        deployment.get_reported_limits() && response.status() != StatusCode::TOO_MANY_REQUESTS;
+    heeds.then(|| reported(response.headers(), SystemTime::now)).flatten()
+}
+
 impl Called {
     fn fail(mut self, error: Error) -> Error {
         if let Some(sample) = self.lease.sample.take() {
@@ -373,10 +409,11 @@ impl Called {
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { mut lease, method, mut awaited } = self;
         lease.sample = lease.sample.take().and_then(|sample| sample.head(&response));
-        if let Some(hold) = lease.hold()
-            && is_taken_on(&response)
-        {
-            hold.answered();
+        if let Some(hold) = lease.hold() {
+            if is_taken_on(&response) {
+                hold.answered();
+            }
+            hold.heard(report(lease.deployment(), &response).as_ref());
         }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);

@@ -3,23 +3,29 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
+    task::Waker,
 };
 
 use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    pool::{Picked, Pool, Wish},
+    pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
+    waiting::Line,
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Sample, Sampling, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sample, Sampling, Watch},
     error::{Refused, RefusedReason},
     quota::{Hold, Reservation},
     sync::Lock,
     trail::Demand,
 };
+
+mod turns;
+
+pub(super) use self::turns::{Seat, Turn};
 
 /// One group of members. Its lock is held for the pick or the release alone.
 pub(crate) struct Group<S, P> {
@@ -33,6 +39,8 @@ struct Inner<S> {
     pool: Pool,
     /// By the index of the member.
     places: Vec<Option<Place<S>>>,
+    /// Those who wait for a place, where they may.
+    line: Option<Box<Line>>,
 }
 
 struct Place<S> {
@@ -49,18 +57,40 @@ pub(crate) struct Leased<S> {
     pub(crate) spare: bool,
 }
 
+impl<S> Inner<S> {
+    fn service(&self, picked: &Picked) -> Option<Arc<S>> {
+        let place = self.places.get(picked.key.index as usize)?;
+        place.as_ref().map(|place| Arc::clone(&place.service))
+    }
+}
+
 impl<S, P> Group<S, P>
 where
     S: Send + Sync + 'static,
     P: Strategy,
 {
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
-        let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new() };
-        Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let pool = Pool::new(rng, max_ejected).of_group(this.as_ptr().addr());
+            let inner = Lock::new(Inner { pool, places: Vec::new(), line: None });
+            Self { inner, strategy, this: Weak::clone(this) }
+        })
     }
 
     pub(crate) fn max_ejected(&self, share: f32) {
-        self.inner.lock().pool.set_max_ejected(share, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.set_max_ejected(share, Instant::now());
+        let next = inner.offer_to_all();
+        drop(inner);
+        wake(next);
+    }
+
+    pub(crate) fn spill(&self, factor: Option<f32>) {
+        self.inner.lock().pool.set_spill(factor);
+    }
+
+    pub(crate) fn tags(&self, how: TagMatch) {
+        self.inner.lock().pool.set_tag_match(how);
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -69,24 +99,41 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
+        let mut next = None;
+        if inner.line.is_some() && inner.is_held_back(wish.now, &mut next) {
+            let refused = inner.pool.refuse(wish);
+            drop(inner);
+            wake(next);
+            return Err(refused);
+        }
         let picked = inner.pool.pick(&self.strategy, wish);
-        let refused_probes = inner.pool.take_unused_probes();
-        let Picked { key, deployment, admission, hold, probe, spare } = match picked {
-            Ok(picked) => picked,
-            Err(refused) => {
-                drop(inner);
-                drop(refused_probes);
-                return Err(refused);
-            }
-        };
-        let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
-        let service = place.map(|place| Arc::clone(&place.service));
+        let unused_probes = inner.pool.take_unused_probes();
+        let service = picked.as_ref().ok().and_then(|picked| inner.service(picked));
         drop(inner);
+        drop(unused_probes);
+        self.lease(picked?, service)
+    }
+
+    /// With the group's lock free: a lease that is dropped takes it.
+    fn lease(
+        self: &Arc<Self>,
+        picked: Picked,
+        service: Option<Arc<S>>,
+    ) -> Result<Leased<S>, Refused> {
+        let Picked { key, deployment, admission, hold, probe, spare } = picked;
         let group = Arc::clone(self) as Arc<dyn Release>;
         let lease = Lease { group, key, deployment, hold, probe, sampling: None, sample: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
+    }
+
+    /// By what a request is pinned here, where the strategy remembers that.
+    pub(crate) fn pinned(&self, demand: Option<&Demand>) -> Option<Pinned> {
+        let pins = self.strategy.pins()?.clone();
+        let affinity = demand.and_then(|demand| demand.affinity.as_deref());
+        let key = affinity.map(|affinity| Pins::key(self.this.as_ptr().addr(), affinity));
+        Some(Pinned { pins, key })
     }
 
     pub(crate) fn deployments(&self) -> Vec<Deployment> {
@@ -98,8 +145,10 @@ where
         let members: Vec<_> = members.into_iter().collect();
         let mut inner = self.inner.lock();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop(before);
+        wake(next);
     }
 
     /// Makes `members` the whole group.
@@ -113,8 +162,10 @@ where
         let gone: Vec<_> =
             leave.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop((gone, before));
+        wake(next);
     }
 
     pub(crate) fn remove(&self, id: &str) -> Option<Deployment> {
@@ -122,7 +173,9 @@ where
         let key = inner.pool.find(id)?;
         let gone = self.take_away(&mut inner, key);
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
+        wake(next);
         gone.map(|(deployment, _)| deployment)
     }
 
@@ -137,8 +190,10 @@ where
         }
         let gone = if idle { self.take_away(&mut inner, key) } else { None };
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
         drop(gone);
+        wake(next);
         Some(receiver)
     }
 
@@ -202,7 +257,21 @@ where
     P: Send + Sync,
 {
     fn changed(&self, member: Key) {
-        self.inner.lock().pool.changed(member, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.changed(member, Instant::now());
+        let next = inner.offer_after_change(member);
+        drop(inner);
+        wake(next);
+    }
+
+    fn deployment(&self, member: Key) -> Option<Deployment> {
+        self.inner.lock().pool.deployment(member).cloned()
+    }
+}
+
+fn wake(next: Option<Waker>) {
+    if let Some(waker) = next {
+        waker.wake();
     }
 }
 
@@ -219,8 +288,10 @@ where
     fn release(&self, key: Key) {
         let mut inner = self.inner.lock();
         let gone = inner.pool.release(key).and_then(|drained| self.take_away(&mut inner, drained));
+        let next = inner.offer();
         drop(inner);
         drop(gone);
+        wake(next);
     }
 }
 

@@ -1,6 +1,6 @@
 use tower_layer::Layer;
 
-use super::{Balance, Strategy};
+use super::{Balance, QueuePolicy, Strategy, TagMatch};
 use crate::{
     deployment::Deployment,
     upstream::{SendTo, Upstream},
@@ -39,15 +39,18 @@ pub struct BalanceLayer<P> {
 }
 
 /// What a balance may be told besides its members.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) seed: Option<u64>,
-    pub(super) max_ejected: f32,
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: Option<u64>,
+    pub(crate) max_ejected: f32,
+    pub(crate) spill: Option<f32>,
+    pub(crate) tags: TagMatch,
+    pub(crate) queue: Option<QueuePolicy>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, max_ejected: 0.5 }
+        Self { seed: None, max_ejected: 0.5, spill: None, tags: TagMatch::Any, queue: None }
     }
 }
 
@@ -63,6 +66,38 @@ impl<P> BalanceLayer<P> {
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
         self.options.max_ejected = share;
+        self
+    }
+
+    /// Makes a level shed requests to the next one *before* it is used up, as the priority levels of Envoy do. Off by
+    /// default: the lowest [`order`](Deployment::order) takes all as long as one of it can.
+    ///
+    /// A level is as healthy as the share, by weight, of its deployments that can be picked (not cooling, not full), times
+    /// `factor`, 1 at most. The first level takes as much of the requests as it is healthy, the next one as much, or
+    /// what is left, and so on; where all of them together come to less than 1, each takes its part of that. Whoever then
+    /// cannot take a request leaves it to the next level, so none is refused while any level has room.
+    ///
+    /// `factor` is what a level can carry, as a multiple of what it usually does: with 1.4, which is Envoy's, a level
+    /// takes all until fewer than 71.4 % of it are left, and with half of it left 70 %. Below 1 it counts as 1.
+    #[must_use]
+    pub fn spill(mut self, factor: f32) -> Self {
+        self.options.spill = Some(factor);
+        self
+    }
+
+    /// How the tags of a request choose among those of the deployments. Default [`TagMatch::Any`]: tags that were set
+    /// are meant to be heeded.
+    #[must_use]
+    pub fn tags(mut self, how: TagMatch) -> Self {
+        self.options.tags = how;
+        self
+    }
+
+    /// Lets requests wait for a place when none is free. Default: they are refused, so that a fallback, a retry or the
+    /// caller can do something else with them at once.
+    #[must_use]
+    pub fn queue(mut self, policy: QueuePolicy) -> Self {
+        self.options.queue = Some(policy);
         self
     }
 
@@ -86,6 +121,6 @@ where
             .members
             .iter()
             .map(|(deployment, to)| (deployment.clone(), to.layer(inner.clone())));
-        Balance::with_options(self.strategy.clone(), members, self.options)
+        Balance::with_options(self.strategy.clone(), members, self.options.clone())
     }
 }

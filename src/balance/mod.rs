@@ -30,9 +30,9 @@
 //! In this order: deployments that are not paused or cooling ([`Health`](crate::deployment::Health)), that are below
 //! their [`max_parallel_requests`](Deployment::max_parallel_requests), that have what the request [asks
 //! for](crate::Demand) (room for its [input](Deployment::max_input_tokens), its [region](Deployment::region), its
-//! [endpoint](Deployment::endpoints), [images](Deployment::images)), that were not tried yet for this request (as the
+//! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for this request (as the
 //! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
-//! still has any; then the [`Strategy`] chooses. When none can be picked the request is
+//! still has any, or, if the group [spills](BalanceLayer::spill), of an order drawn by how well each is; then the [`Strategy`] chooses. When none can be picked the request is
 //! [refused](crate::Error::Refused), with the time until one can. Where no deployment has what it asks for, the reason is
 //! [`ContextWindow`](crate::error::RefusedReason::ContextWindow), if a shorter input would do, or
 //! [`Unsupported`](crate::error::RefusedReason::Unsupported).
@@ -41,6 +41,8 @@
 //! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every
 //! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller
 //! sees the real answer; unless a [`Fallback`](crate::fallback::Fallback) above has somewhere else to go.
+//!
+//! With [`Balance::queue`] a request that finds none free waits for one instead, see [`QueuePolicy`].
 //!
 //! # Readiness
 //!
@@ -58,17 +60,22 @@ mod queue;
 mod service;
 mod slots;
 mod strategy;
+mod waiting;
 
 pub use self::candidates::{Candidate, Candidates, Choice};
 pub use self::future::ResponseFuture;
 pub use self::group::Lease;
 pub use self::layer::BalanceLayer;
+pub(crate) use self::layer::Options;
 pub use self::members::{Drained, Members};
+pub use self::pool::TagMatch;
 pub use self::service::{Balance, ResponseBody};
 pub use self::strategy::{
-    AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency, LowestUsage,
-    PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
+    Affinity, AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency,
+    LowestUsage, PerRequest, PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
 };
+pub use self::waiting::{PriorityClass, QueuePolicy};
+pub use crate::deployment::Pins;
 
 #[cfg(doc)]
 use crate::Deployment;

@@ -9,6 +9,8 @@
 mod member;
 mod needs;
 mod rules;
+mod spill;
+mod tags;
 
 use fastrand::Rng;
 use tokio::time::Instant;
@@ -17,6 +19,8 @@ pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
 use self::needs::is_picky;
+pub use self::tags::TagMatch;
+use self::tags::Tags;
 use super::{
     candidates::{Candidates, Filter},
     queue::Queue,
@@ -41,6 +45,8 @@ pub(crate) struct Pool {
     epoch: Instant,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
+    /// How much more than its share a tier can carry, where tiers shed requests before they are out.
+    spill: Option<f32>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -52,7 +58,10 @@ pub(crate) struct Pool {
     kept_in: usize,
     /// A member turns requests away by what they ask for.
     picky: bool,
+    tags: Tags,
     next_serial: u32,
+    /// Tells it from the pools of other groups that share a strategy.
+    group: usize,
     /// Places of trials that picks took and had no use for, to be given back with the group's lock free.
     unused_probes: Vec<Probe>,
 }
@@ -95,20 +104,31 @@ impl Pool {
             rng,
             epoch: Instant::now(),
             max_ejected,
+            spill: None,
             next_due: None,
             serving: 0,
             ready: 0,
             ramping: 0,
             kept_in: 0,
             picky: false,
+            tags: Tags::default(),
             next_serial: 0,
+            group: 0,
             unused_probes: Vec::new(),
         }
+    }
+
+    pub(crate) fn of_group(self, group: usize) -> Self {
+        Self { group, ..self }
     }
 
     pub(crate) fn set_max_ejected(&mut self, share: f32, now: Instant) {
         self.max_ejected = share;
         self.rebuild(now);
+    }
+
+    pub(crate) fn set_tag_match(&mut self, how: TagMatch) {
+        self.tags.set_match(how);
     }
 
     pub(crate) fn seed(&mut self, seed: u64) {
@@ -169,8 +189,7 @@ impl Pool {
     }
 
     /// The deployment of a member.
-    #[cfg(test)]
-    fn deployment(&self, key: Key) -> Option<&Deployment> {
+    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
         self.members
             .get(key.index as usize)
             .filter(|member| member.serial == key.serial)
@@ -224,6 +243,8 @@ impl Pool {
         self.serving = self.serving().count();
         let picky = self.live().any(|member| is_picky(&member.deployment));
         self.picky = picky;
+        let live = self.members.iter().filter(|member| member.is_live());
+        self.tags.learn(live.map(|member| &member.deployment));
         self.ready = 0;
         // Members that left took their ramps with them.
         self.ramping = self.live().filter(|member| member.ramp.is_some()).count();
@@ -234,6 +255,12 @@ impl Pool {
         for index in 0..self.members.len() {
             self.refresh(index, now);
         }
+    }
+
+    /// Whether a member cannot be picked for now, whoever asks.
+    pub(crate) fn is_out(&self, key: Key) -> bool {
+        let member = self.members.get(key.index as usize);
+        member.is_none_or(|member| member.serial != key.serial || member.health.is_out())
     }
 
     /// Reads a member's health anew.
@@ -252,10 +279,11 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = wish.demand.and_then(|demand| Needs::of(demand, self.picky));
+        let needs = Needs::of(wish.demand, self.picky, &self.tags);
+        let first = self.first_tier();
         // Only once a member has too little left for this request are all asked what they have left.
         let mut asks_room = false;
-        while let Some(index) = self.choose(strategy, wish, needs, asks_room) {
+        while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
             if let Some(picked) = self.take(index, wish, needs, asks_room) {
                 return Ok(picked);
             }
@@ -270,6 +298,22 @@ impl Pool {
     /// The places that picks had no use for.
     pub(crate) fn take_unused_probes(&mut self) -> Vec<Probe> {
         std::mem::take(&mut self.unused_probes)
+    }
+
+    /// Why a pick would be refused that found nothing.
+    pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
+        self.refusal(wish, Needs::of(wish.demand, self.picky, &self.tags))
+    }
+
+    /// Whether some request could be taken; if not, none can be before something comes free, or
+    /// [time](Self::next_due) changes it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ready > 0 || self.live().any(|member| self.may_be_forced(member))
+    }
+
+    /// When to look at a member again: none changes by time alone before.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.next_due
     }
 
     /// Gives a place back. The member, if it was draining and this was its last request.
@@ -292,6 +336,7 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
+        first: usize,
         asks_room: bool,
     ) -> Option<usize> {
         let fresh = Filter {
@@ -304,15 +349,15 @@ impl Pool {
         if self.ramping > 0 {
             let roll = Some(self.rng.f32());
             let thinned = Filter { roll, ..fresh };
-            if let Some(index) = self.ask(strategy, wish, thinned) {
+            if let Some(index) = self.ask(strategy, wish, thinned, first) {
                 return Some(index);
             }
         }
-        let chosen = self.ask(strategy, wish, fresh);
+        let chosen = self.ask(strategy, wish, fresh, first);
         if chosen.is_some() || fresh.tried.is_none() || wish.strict {
             return chosen;
         }
-        self.ask(strategy, wish, Filter { tried: None, ..fresh })
+        self.ask(strategy, wish, Filter { tried: None, ..fresh }, first)
     }
 
     fn ask(
@@ -320,24 +365,29 @@ impl Pool {
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
         filter: Filter<'_>,
+        first: usize,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, epoch, .. } = self;
-        tiers.iter_mut().enumerate().filter(|(_, tier)| !tier.queue.is_empty()).find_map(
-            |(tier, Tier { queue, .. })| {
-                let mut candidates = Candidates {
-                    members,
-                    queue,
-                    tier,
-                    rng,
-                    epoch: *epoch,
-                    filter,
-                    demand: wish.demand,
-                    kept: None,
-                };
-                let choice = strategy.pick(&mut candidates)?;
-                candidates.holds(choice).then_some(choice.index())
-            },
-        )
+        let Self { members, tiers, rng, group, epoch, .. } = self;
+        (first..tiers.len()).chain(0..first).find_map(|tier| {
+            let queue = &mut tiers[tier].queue;
+            if queue.is_empty() {
+                return None;
+            }
+            let demand = wish.demand;
+            let mut candidates = Candidates {
+                members,
+                queue,
+                tier,
+                rng,
+                epoch: *epoch,
+                filter,
+                demand,
+                group: *group,
+                kept: None,
+            };
+            let choice = strategy.pick(&mut candidates)?;
+            candidates.holds(choice).then_some(choice.index())
+        })
     }
 
     /// Takes a place on a member, and what the request needs of its quotas: all at once, or nothing.

@@ -41,6 +41,11 @@ impl Queue {
         self.slots.len() as u32
     }
 
+    /// How many slots are in.
+    pub(crate) fn len(&self) -> u32 {
+        self.order.len() as u32
+    }
+
     /// Whether no slot is in.
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()

@@ -13,7 +13,9 @@ use super::{
     group::{Group, Lease},
     layer::Options,
     members::Members,
+    pool::TagMatch,
     strategy::Strategy,
+    waiting::QueuePolicy,
 };
 use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
 
@@ -37,14 +39,19 @@ where
         Self::with_options(strategy, members, Options::default())
     }
 
-    pub(super) fn with_options(
+    pub(crate) fn with_options(
         strategy: P,
         members: impl IntoIterator<Item = (Deployment, S)>,
         options: Options,
     ) -> Self {
         let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let group = Group::new(strategy, rng, options.max_ejected);
+        group.spill(options.spill);
+        group.tags(options.tags);
         group.insert(members);
+        if let Some(policy) = options.queue {
+            group.queue(policy);
+        }
         Self { group }
     }
 
@@ -60,6 +67,30 @@ where
     #[must_use]
     pub fn max_ejected(self, share: f32) -> Self {
         self.group.max_ejected(share);
+        self
+    }
+
+    /// Makes a level shed requests to the next one before it is used up, as of
+    /// [`BalanceLayer::spill`](super::BalanceLayer::spill). Off by default.
+    #[must_use]
+    pub fn spill(self, factor: f32) -> Self {
+        self.group.spill(Some(factor));
+        self
+    }
+
+    /// How the tags of a request choose among those of the deployments. Default [`TagMatch::Any`].
+    #[must_use]
+    pub fn tags(self, how: TagMatch) -> Self {
+        self.group.tags(how);
+        self
+    }
+
+    /// Lets requests wait for a place when none is free, as of
+    /// [`BalanceLayer::queue`](super::BalanceLayer::queue). Default: they are refused. Requests that wait by another
+    /// policy when this one is set are refused.
+    #[must_use]
+    pub fn queue(self, policy: QueuePolicy) -> Self {
+        self.group.queue(policy);
         self
     }
 

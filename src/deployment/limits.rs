@@ -1,12 +1,15 @@
 //! What a deployment may take, and what a pick takes of it.
 
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Weak, atomic::Ordering},
+};
 
 use tokio::time::Instant;
 
-use super::{Deployment, Key, Vitals, Watch};
+use super::{Aside, Deployment, Key, Usage, Vitals, Watch};
 use crate::{
-    quota::{self, Account, Charge, Limit, LimitUsage, Quota, Reservation, Shortage},
+    quota::{self, Account, Charge, Limit, LimitUsage, Quota, Reservation, Shortage, Unit},
     trail::Demand,
 };
 
@@ -16,16 +19,28 @@ pub(super) struct Limits {
     shared: Vec<Quota>,
     /// Both, in the order in which they are locked; none where nothing is limited.
     all: Option<Arc<[Quota]>>,
+    /// Some of them are for some requests only.
+    are_tagged: bool,
+    /// Some of them are of money.
+    count_money: bool,
+    /// Whether what the provider says is heard; unset, where anything is limited.
+    hear: Option<bool>,
 }
 
 impl Limits {
     /// What the vitals take counts against them from now on.
     pub(super) fn count_in(&mut self, id: &Arc<str>, vitals: &Vitals) {
         let mut all = self.shared.clone();
-        if !self.own.is_empty() {
+        if !self.own.is_empty() || self.hear.unwrap_or(!all.is_empty()) {
             let account = vitals.account.get_or_init(|| Arc::new(Account::open()));
             all.push(Quota::of_account(Arc::clone(id), self.own.clone(), Arc::clone(account)));
         }
+        if self.hear != Some(false) {
+            all.iter().for_each(|quota| quota.account().listen());
+        }
+        self.are_tagged = all.iter().any(Quota::is_tagged);
+        let mut limits = all.iter().flat_map(Quota::limits);
+        self.count_money = limits.any(|limit| limit.unit() == Unit::Dollars);
         let address = |quota: &Quota| Arc::as_ptr(quota.account()).addr();
         all.sort_by_key(address);
         // Locked once; of two limits on one account the later one holds.
@@ -94,6 +109,24 @@ impl Deployment {
         self
     }
 
+    /// Whether to heed what the provider says in each response is left of its limits, in headers such as
+    /// `x-ratelimit-remaining-requests`. A deployment with too little left for a request is passed over until the reset that
+    /// the provider tells, a minute at most. This never lifts a limit of its own. By default where it has a
+    /// [limit](Self::limit) or a [quota](Self::quota); otherwise nothing reads the headers.
+    #[must_use]
+    pub fn reported_limits(mut self, heed: bool) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.limits.hear = Some(heed);
+        inner.limits.count_in(&inner.id, &inner.vitals);
+        self
+    }
+
+    /// Whether [what the provider says](Self::reported_limits) is heeded.
+    #[must_use]
+    pub fn get_reported_limits(&self) -> bool {
+        self.0.limits.hear.unwrap_or(self.0.limits.all.is_some())
+    }
+
     /// Its own [limits](Self::limit), and how much of each is used now.
     #[must_use]
     pub fn limits(&self) -> Vec<LimitUsage> {
@@ -116,6 +149,7 @@ impl Deployment {
     /// [`headroom`](Self::headroom), for those who know the time.
     pub(crate) fn headroom_at(&self, now: Instant) -> f32 {
         let all = self.0.limits.all.iter().flat_map(|all| all.iter());
+        let all = all.filter(|quota| !quota.is_tagged());
         all.map(|quota| quota.headroom(now)).fold(1.0, f32::min)
     }
 
@@ -184,15 +218,15 @@ impl Deployment {
         now: Instant,
         then: impl FnOnce() -> Option<T>,
     ) -> Option<(T, Option<Reservation>, Option<Shortage>)> {
-        let Some(quotas) = &self.0.limits.all else { return Some((then()?, None, None)) };
+        let Some(quotas) = self.quotas_of(demand) else { return Some((then()?, None, None)) };
         let (charge, least) = (self.charge(demand), self.least());
-        let taken = quota::reserve(quotas, &charge, &least, now, then)?;
+        let taken = quota::reserve(&quotas, &charge, &least, now, then)?;
         Some((taken.by, Some(taken.hold), taken.spent))
     }
 
     /// What keeps a request that asks for `demand` from it, of its limits and quotas.
     pub(crate) fn shortage(&self, demand: Option<&Demand>, now: Instant) -> Option<Shortage> {
-        let quotas = self.0.limits.all.as_ref()?;
+        let quotas = self.quotas_of(demand)?;
         let charge = self.charge(demand);
         let each = quotas.iter().map(|quota| quota.shortage(&charge, now));
         each.fold(None, Shortage::worse)
@@ -202,25 +236,49 @@ impl Deployment {
     pub(crate) fn spent(&self, now: Instant) -> Option<Shortage> {
         let quotas = self.0.limits.all.as_ref()?;
         let least = self.least();
-        quotas.iter().map(|quota| quota.shortage(&least, now)).fold(None, Shortage::worse)
+        let quotas = quotas.iter().filter(|quota| !quota.is_tagged());
+        quotas.map(|quota| quota.shortage(&least, now)).fold(None, Shortage::worse)
+    }
+
+    /// The quotas that a request which asks for `demand` takes of.
+    fn quotas_of(&self, demand: Option<&Demand>) -> Option<Cow<'_, Arc<[Quota]>>> {
+        let Limits { all, are_tagged, .. } = &self.0.limits;
+        let all = all.as_ref()?;
+        if !are_tagged {
+            return Some(Cow::Borrowed(all));
+        }
+        let some: Arc<[Quota]> = all.iter().filter(|one| one.concerns(demand)).cloned().collect();
+        (!some.is_empty()).then_some(Cow::Owned(some))
+    }
+
+    /// Sets all aside that share its account, as it was itself.
+    pub(crate) fn cool_account(&self, aside: Aside, now: Instant) {
+        for account in self.quotas().iter().filter(|quota| quota.is_account()) {
+            let others = account.account().deployments();
+            for other in others.iter().filter(|other| other.identity() != self.identity()) {
+                other.health().cool_along(aside, now);
+            }
+        }
     }
 
     fn charge(&self, demand: Option<&Demand>) -> Charge {
         let expected = self.expected(demand);
         // At least what the least request takes, so that none fits where that one does not.
-        let Charge { input, output, .. } = self.least();
-        Charge {
-            requests: 1,
-            input: expected.input.max(input),
-            output: expected.output.max(output),
-            dollars: 0,
-        }
+        let (input, output) = (expected.input.max(1), expected.output.max(1));
+        Charge { requests: 1, input, output, dollars: self.dollars(input, output) }
     }
 
-    /// What the least request takes.
-    #[expect(clippy::unused_self, reason = "what a request costs depends on the deployment")]
+    /// What the least request takes: where anything costs money, some of it.
     fn least(&self) -> Charge {
-        Charge { requests: 1, input: 1, output: 1, dollars: 0 }
+        Charge { requests: 1, input: 1, output: 1, dollars: self.dollars(1, 1).min(1) }
+    }
+
+    /// What so many tokens cost, in billionths of a US dollar, where money is counted.
+    fn dollars(&self, input: u64, output: u64) -> u64 {
+        let price = self.get_price().filter(|_| self.0.limits.count_money);
+        price.map_or(0, |price| {
+            quota::billionths_up(price.cost(&Usage { input, output, ..Usage::default() }))
+        })
     }
 
     /// Tells `watcher` whenever what may be sent to it changes.

@@ -17,30 +17,35 @@ use std::{
     time::Duration,
 };
 
+mod cached;
 mod concurrency;
 mod expected;
 pub(crate) mod health;
 mod latency;
 mod limits;
+mod pins;
 mod price;
 mod usage;
 mod watchers;
 
+use self::cached::CachedShare;
 pub use self::concurrency::AdaptiveConcurrency;
 pub(crate) use self::concurrency::Sample;
 pub use self::expected::Expected;
 pub(crate) use self::expected::TYPICAL_OUTPUT;
 pub(crate) use self::health::{
-    Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+    Admission, Aside, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
 pub use self::latency::Latency;
 pub(crate) use self::latency::{Measure, Reading, Sampling};
 use self::limits::Limits;
+pub(crate) use self::pins::Pinned;
+pub use self::pins::Pins;
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 pub(crate) use self::watchers::Watchers;
-use crate::{quota::Account, sync::Lock};
+use crate::{hash::hash, quota::Account, sync::Lock};
 
 /// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
 ///
@@ -52,6 +57,7 @@ pub struct Deployment(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     id: Arc<str>,
+    id_hash: u64,
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
@@ -76,6 +82,7 @@ struct Serves {
     region: Option<Arc<str>>,
     endpoints: Option<Arc<[Arc<str>]>>,
     images: Option<bool>,
+    tags: Option<Arc<[Arc<str>]>>,
 }
 
 #[derive(Default)]
@@ -91,6 +98,7 @@ struct Vitals {
     usage: Lock<UsageTotals>,
     /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
     mean_output: AtomicU32,
+    cached: CachedShare,
     /// What it took under limits of its own, once it has such.
     account: OnceLock<Arc<Account>>,
 }
@@ -100,8 +108,10 @@ impl Deployment {
     /// metrics, so it should not hold a secret.
     #[must_use]
     pub fn new(id: impl Into<Arc<str>>) -> Self {
+        let id = id.into();
         Self(Arc::new(Inner {
-            id: id.into(),
+            id_hash: hash(0, id.as_bytes()),
+            id,
             weight: 1,
             order: None,
             max_parallel_requests: None,
@@ -198,6 +208,15 @@ impl Deployment {
     #[must_use]
     pub fn images(mut self, takes: bool) -> Self {
         Arc::make_mut(&mut self.0).serves.images = Some(takes);
+        self
+    }
+
+    /// What requests choose it [by](crate::Demand::tags); the tag `default` makes it one of those that serve requests
+    /// without tags, see [`TagMatch`](crate::balance::TagMatch). None by default.
+    #[must_use]
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        let tags = tags.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.0).serves.tags = Some(tags);
         self
     }
 
@@ -308,6 +327,12 @@ impl Deployment {
         self.0.serves.images
     }
 
+    /// Its [tags](Self::tags).
+    #[must_use]
+    pub fn get_tags(&self) -> &[Arc<str>] {
+        self.0.serves.tags.as_deref().unwrap_or_default()
+    }
+
     /// Whether to ask it for the [usage of streams](Self::stream_usage).
     #[must_use]
     pub fn get_stream_usage(&self) -> Option<bool> {
@@ -332,6 +357,14 @@ impl Deployment {
     #[must_use]
     pub fn usage(&self) -> UsageTotals {
         *self.0.vitals.usage.lock()
+    }
+
+    /// The share of the input, of 1, that came from the provider's cache where a request was sent here because an earlier
+    /// one with the same key was: of late, by what the answers tell. None until 32 such answers with at least 1,024 tokens
+    /// of input have come, or where nothing tells, as `llm::Meter` does. [`Affinity`](crate::balance::Affinity) goes by it.
+    #[must_use]
+    pub fn cached_share(&self) -> Option<f64> {
+        self.0.vitals.cached.get()
     }
 
     /// The [name of its model](Self::model).
@@ -371,6 +404,17 @@ impl Deployment {
     /// Equal for handles with the same vitals, different for all others that live at the same time.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0.vitals).addr()
+    }
+
+    /// Equal in all processes for those with the same id.
+    pub(crate) fn id_hash(&self) -> u64 {
+        self.0.id_hash
+    }
+
+    /// Enters the share of the input that came from a cache.
+    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    pub(crate) fn cached(&self, share: f32) {
+        self.0.vitals.cached.add(share);
     }
 
     /// Enters what an answer took, and what it cost, where that is known.

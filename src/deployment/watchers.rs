@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Weak};
 
-use super::{Key, Watch};
+use super::{Deployment, Key, Watch};
 use crate::sync::Lock;
 
 /// The groups that have something as a member, and by what they know it.
@@ -18,6 +18,14 @@ impl Watchers {
 
     pub(crate) fn remove(&self, watcher: &Weak<dyn Watch>, member: Key) {
         self.0.lock().retain(|(other, watched)| *watched != member || !other.ptr_eq(watcher));
+    }
+
+    /// What they know as this deployment, or as one that shares what is watched.
+    pub(crate) fn deployments(&self) -> Vec<Deployment> {
+        let watchers = self.0.lock().clone();
+        let known =
+            |(watcher, member): (Weak<dyn Watch>, Key)| watcher.upgrade()?.deployment(member);
+        watchers.into_iter().filter_map(known).collect()
     }
 
     /// Tells all of them. To be called with no lock held.

@@ -40,7 +40,7 @@ pub enum RefusedReason {
     Deadline,
     /// The input is too long for every deployment.
     ContextWindow,
-    /// No deployment has all that the request needs: its region, its endpoint, its images.
+    /// No deployment has all that the request needs: its region, its endpoint, its images, its tags.
     Unsupported,
 }
 
@@ -58,6 +58,8 @@ pub struct Lack {
     pub endpoint: Option<Arc<str>>,
     /// The region.
     pub region: Option<Arc<str>>,
+    /// The tags, as the request has them.
+    pub tags: Vec<Arc<str>>,
     /// A limit of which the request takes more than there ever is, and how much it takes: the limit of the deployment
     /// that comes closest.
     pub limit: Option<(Limit, u64)>,
@@ -65,15 +67,17 @@ pub struct Lack {
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tokens = self.input_tokens.map(|tokens| format!("about {tokens} tokens"));
+        let input = self.input_tokens.map(|tokens| format!("about {tokens} tokens"));
         let most = self.max_input_tokens.map(|most| format!("{most} at most"));
         let images = self.images.then(|| "images".to_owned());
         let endpoint = self.endpoint.as_ref().map(|path| format!("the endpoint `{path}`"));
         let region = self.region.as_ref().map(|name| format!("the region `{name}`"));
+        let tags = self.tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", ");
+        let tags = (!tags.is_empty()).then(|| format!("the tags {tags}"));
         let limit = self
             .limit
             .map(|(limit, cost)| format!("about {}, {limit} at most", limit.unit().amount(cost)));
-        let all = [tokens, most, images, endpoint, region, limit];
+        let all = [input, most, images, endpoint, region, tags, limit];
         f.write_str(&all.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

@@ -100,11 +100,10 @@ where
             (deployment.clone(), cooldown.layer(timeout.layer(attempt)))
         };
         let groups = settings.groups.iter().map(|group| {
-            (
-                group.name.clone(),
-                Balance::new(settings.strategy.clone(), group.members.iter().map(member))
-                    .max_ejected(settings.max_ejected),
-            )
+            let members = group.members.iter().map(member);
+            let (strategy, options) = (settings.strategy.clone(), settings.balance.clone());
+            let balance = Balance::with_options(strategy, members, options);
+            (group.name.clone(), balance)
         });
         let aliases = settings.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));
         let retry = RetryLayer::new(settings.retry.clone());

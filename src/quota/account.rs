@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use super::{
     ledger::{Ledger, Room},
     limit::{Limit, Unit},
+    reported::Reported,
+    told::Told,
 };
 use crate::{
-    deployment::{Key, Watch, Watchers},
+    deployment::{Deployment, Key, Watch, Watchers},
     sync::Lock,
 };
 
@@ -35,6 +37,24 @@ impl Charge {
             Unit::OutputTokens => self.output,
             Unit::Parallel => 1,
             Unit::Dollars => self.dollars,
+        }
+    }
+
+    pub(super) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            dollars: self.dollars.saturating_add(other.dollars),
+        }
+    }
+
+    pub(super) const fn minus(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(other.requests),
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            dollars: self.dollars.saturating_sub(other.dollars),
         }
     }
 }
@@ -75,6 +95,8 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 pub(super) struct Books {
     ledgers: Vec<(Unit, Ledger)>,
+    /// What the provider says, where it is heard.
+    told: Option<Told>,
     /// The latest time anyone came with: they read the clock before they have the lock.
     latest: Option<Instant>,
     /// Someone was turned away since something was last given back.
@@ -101,6 +123,42 @@ impl Account {
             }
         }
         self.changed(&books);
+    }
+
+    /// Hears what the provider says, from now on.
+    pub(crate) fn listen(&self) {
+        self.books.lock().told.get_or_insert_default();
+    }
+
+    /// Enters what the provider says of the units that `counts`. Whoever waits is told if it is more than before.
+    pub(super) fn hear(&self, reported: &Reported, counts: impl Fn(Unit) -> bool, now: Instant) {
+        let mut books = self.books.lock();
+        let now = books.at(now);
+        let is_more = books.told.as_mut().is_some_and(|told| told.report(reported, counts, now));
+        let tells = is_more && std::mem::take(&mut books.is_awaited);
+        drop(books);
+        if tells {
+            self.watchers.tell();
+        }
+    }
+
+    /// A request that has taken `charge` is no longer on its way to the provider.
+    pub(super) fn answered(&self, charge: &Charge) {
+        if let Some(told) = &mut self.books.lock().told {
+            told.answered(charge);
+        }
+    }
+
+    /// A request that has taken `charge` was not sent. Whoever waits is told by what it gives back.
+    pub(super) fn never_sent(&self, charge: &Charge) {
+        if let Some(told) = &mut self.books.lock().told {
+            told.give_back(charge);
+        }
+    }
+
+    /// The deployments that share it, as far as they are members of groups.
+    pub(crate) fn deployments(&self) -> Vec<Deployment> {
+        self.watchers.deployments()
     }
 
     pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: Key) {
@@ -202,7 +260,7 @@ impl Account {
             ledger.expire(now);
             let left = limit.most().saturating_sub(ledger.used());
             #[expect(clippy::cast_precision_loss, reason = "a share, for comparison")]
-            let share = left as f32 / limit.most() as f32;
+            let share = left as f32 / limit.most().max(1) as f32;
             least = least.min(share);
         }
         if since_opened >= self.fresh_until.load(Ordering::Relaxed) {
@@ -240,16 +298,23 @@ impl Books {
         for limit in limits {
             let Some(ledger) = self.ledger(limit) else { continue };
             let cost = charge.of(limit.unit());
-            let room = ledger.room(cost, limit.most(), now);
+            let room =
+                if limit.is_nothing() { Room::Never } else { ledger.room(cost, limit.most(), now) };
             if room != Room::Open {
                 worst = Shortage::worse(worst, Some(Shortage { room, limit: *limit, cost }));
             }
+        }
+        if let Some(told) = &self.told {
+            worst = Shortage::worse(worst, told.shortage(charge, now));
         }
         self.is_awaited |= worst.is_some();
         worst
     }
 
     pub(super) fn charge(&mut self, charge: &Charge, now: Instant) {
+        if let Some(told) = &mut self.told {
+            told.take(charge);
+        }
         for (unit, ledger) in &mut self.ledgers {
             ledger.expire(now);
             ledger.charge(charge.of(*unit), now);

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     Quota,
-    account::{Charge, Shortage},
+    account::{Account, Charge, Shortage},
+    money::billionths_up,
+    reported::Reported,
 };
 use crate::{deployment::Usage, sync::Lock};
 
@@ -15,6 +17,8 @@ use crate::{deployment::Usage, sync::Lock};
 pub(crate) struct Hold {
     quotas: Arc<[Quota]>,
     at: Instant,
+    /// What was taken at first.
+    expected: Charge,
     state: Lock<State>,
 }
 
@@ -22,6 +26,8 @@ pub(crate) struct Hold {
 struct State {
     /// What counts of it.
     charge: Charge,
+    /// No head of a response has come.
+    unanswered: bool,
     stage: Stage,
     /// No longer in flight.
     landed: bool,
@@ -59,8 +65,9 @@ pub(crate) fn reserve<T>(
     then: impl FnOnce() -> Option<T>,
 ) -> Option<Taken<T>> {
     let (by, at, spent) = reserve_each(quotas, charge, least, now, then)?;
-    let state = State { charge: *charge, stage: Stage::Picked, landed: false };
-    let hold = Hold { quotas: Arc::clone(quotas), at, state: Lock::new(state) };
+    let state = State { charge: *charge, unanswered: true, stage: Stage::Picked, landed: false };
+    let quotas = Arc::clone(quotas);
+    let hold = Hold { quotas, at, expected: *charge, state: Lock::new(state) };
     Some(Taken { by, hold: Reservation(Arc::new(hold)), spent })
 }
 
@@ -81,6 +88,10 @@ fn reserve_each<T>(
         let (by, at, spent) = reserve_each(rest, charge, least, now, then)?;
         books.at(at);
         books.charge(charge, at);
+        if first.is_tagged() {
+            // Others may still be let through.
+            return Some((by, at, spent));
+        }
         let spent = Shortage::worse(spent, books.shortage(first.limits(), least, at));
         Some((by, at, spent))
     })
@@ -108,24 +119,30 @@ impl Hold {
         }
     }
 
+    /// The head of a response has come, with what the provider says in it, where that is to be heard.
+    pub(crate) fn heard(&self, reported: Option<&Reported>) {
+        self.end_unanswered(Account::answered);
+        let Some(reported) = reported else { return };
+        let now = Instant::now();
+        self.quotas.iter().for_each(|quota| quota.hear(reported, now));
+    }
+
+    /// Says once that it is no longer waited for.
+    fn end_unanswered(&self, say: impl Fn(&Account, &Charge)) {
+        if std::mem::take(&mut self.state.lock().unanswered) {
+            self.quotas.iter().for_each(|quota| say(quota.account(), &self.expected));
+        }
+    }
+
     /// Makes what it takes what it used, and what that cost in US dollars, where that is known. The first time counts, also
     /// after the response has ended.
-    #[cfg_attr(
-        not(feature = "llm"),
-        expect(dead_code, reason = "only answers of models are counted")
-    )]
     pub(crate) fn settle(&self, usage: &Usage, cost: Option<f64>) {
         let mut state = self.state.lock();
         if state.stage == Stage::Settled {
             return;
         }
         state.stage = Stage::Settled;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "what is not a sum of money counts as the nearest one"
-        )]
-        let dollars = cost.map_or(state.charge.dollars, |cost| (cost * 1e9).round() as u64);
+        let dollars = cost.map_or(state.charge.dollars, billionths_up);
         let used = Charge { input: usage.input, output: usage.output, dollars, ..state.charge };
         let before = std::mem::replace(&mut state.charge, used);
         drop(state);
@@ -145,7 +162,9 @@ impl Hold {
             Stage::Answered | Stage::Settled => state.charge,
         };
         let before = std::mem::replace(&mut state.charge, used);
+        let was_sent = state.stage != Stage::Picked;
         drop(state);
+        self.end_unanswered(if was_sent { Account::answered } else { Account::never_sent });
         for quota in &*self.quotas {
             quota.account().land(self.at);
         }

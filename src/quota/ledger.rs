@@ -111,7 +111,9 @@ impl Ledger {
     pub(crate) fn give_back(&mut self, cost: u64, at: Instant) {
         let index = match self.window {
             Window::InFlight => 0,
-            Window::Rolling(_) => self.entries.partition_point(|entry| entry.last < at),
+            Window::Rolling(_) | Window::Calendar(_) => {
+                self.entries.partition_point(|entry| entry.last < at)
+            }
         };
         let of_then = |entry: &&mut Entry| self.window == Window::InFlight || entry.first <= at;
         if let Some(entry) = self.entries.get_mut(index).filter(of_then) {

@@ -2,6 +2,8 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
+use super::{Calendar, money::billionths};
+
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -31,6 +33,20 @@ pub enum Window {
     InFlight,
     /// Any stretch of this length.
     Rolling(Duration),
+    /// From one fixed point of the wall clock to the next.
+    Calendar(Calendar),
+}
+
+impl From<Duration> for Window {
+    fn from(length: Duration) -> Self {
+        Self::Rolling(length)
+    }
+}
+
+impl From<Calendar> for Window {
+    fn from(calendar: Calendar) -> Self {
+        Self::Calendar(calendar)
+    }
 }
 
 /// So much may be taken in a time, see the [module](super).
@@ -42,6 +58,10 @@ pub struct Limit {
 }
 
 impl Limit {
+    pub(super) const fn new(unit: Unit, most: u64, window: Duration) -> Self {
+        Self { unit, most, window: Window::Rolling(window) }
+    }
+
     /// At most `most` requests in any stretch of `window`; 0 means no limit, here and with the others.
     #[must_use]
     pub const fn requests(most: u64, window: Duration) -> Self {
@@ -64,6 +84,20 @@ impl Limit {
     #[must_use]
     pub const fn output_tokens(most: u64, window: Duration) -> Self {
         Self { unit: Unit::OutputTokens, most, window: Window::Rolling(window) }
+    }
+
+    /// At most `most` US dollars in `window`: any stretch of a length, or a [`Calendar`]'s time.
+    ///
+    /// It is taken by what a request is [expected](crate::Deployment::expected) to cost at the deployment's
+    /// [price](crate::Deployment::price), and made exact by what a [`Meter`](crate::llm::Meter) says the answer did: so
+    /// what is spent is above it by no more than the requests in flight cost more than was expected. A deployment without a price
+    /// costs nothing until its answer is priced, by a list; what is never priced is [counted](crate::deployment::UsageTotals::unpriced).
+    ///
+    /// Sums are kept in whole billionths of a dollar; `most` is rounded to the nearest, what is charged is rounded up.
+    /// Here 0 is a limit: nothing is let through. What is less, or no number, is taken for 0.
+    #[must_use]
+    pub fn dollars(most: f64, window: impl Into<Window>) -> Self {
+        Self { unit: Unit::Dollars, most: billionths(most), window: window.into() }
     }
 
     /// At most `most` requests in flight.
@@ -108,6 +142,14 @@ impl Limit {
         Self::output_tokens(most, MINUTE)
     }
 
+    /// The same in another time, such as a day that begins when the provider's does:
+    /// `Limit::rpd(1000).within(Calendar::daily())`.
+    #[must_use]
+    pub fn within(mut self, window: impl Into<Window>) -> Self {
+        self.window = window.into();
+        self
+    }
+
     /// What it counts.
     #[must_use]
     pub const fn unit(&self) -> Unit {
@@ -128,7 +170,12 @@ impl Limit {
 
     /// Whether it limits anything.
     pub(crate) const fn is_set(&self) -> bool {
-        self.most > 0
+        self.most > 0 || self.is_nothing()
+    }
+
+    /// Whether nothing may be taken at all, not even what costs nothing.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.most == 0 && matches!(self.unit, Unit::Dollars)
     }
 
     /// Whether both are about the same, so that only one of them can hold.
@@ -143,6 +190,7 @@ impl Window {
         match self {
             Self::InFlight => None,
             Self::Rolling(length) => at.checked_add(length),
+            Self::Calendar(calendar) => calendar.end(at),
         }
     }
 
@@ -151,6 +199,7 @@ impl Window {
         match self {
             Self::InFlight => true,
             Self::Rolling(length) => last.saturating_duration_since(first) < length / GRAINS,
+            Self::Calendar(calendar) => calendar.end(first) == calendar.end(last),
         }
     }
 }
@@ -165,6 +214,7 @@ impl fmt::Display for Limit {
         match self.window {
             Window::InFlight => f.write_str(" at a time"),
             Window::Rolling(length) => write!(f, " in {} s", length.as_secs_f64()),
+            Window::Calendar(calendar) => write!(f, " in a {}", calendar.name()),
         }
     }
 }

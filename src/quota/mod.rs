@@ -29,9 +29,14 @@
 //! request then waits longer. What it did not take is given back to the time it was taken at.
 
 mod account;
+mod calendar;
 mod hold;
 mod ledger;
 mod limit;
+mod money;
+mod parse;
+mod reported;
+mod told;
 
 use std::{
     fmt,
@@ -41,9 +46,14 @@ use std::{
 use tokio::time::Instant;
 
 pub(crate) use self::account::{Account, Charge, Shortage};
+pub use self::calendar::Calendar;
 pub(crate) use self::hold::{Hold, Reservation, reserve};
 pub(crate) use self::ledger::Room;
 pub use self::limit::{Limit, Unit, Window};
+pub(crate) use self::money::billionths_up;
+pub use self::parse::ParseWindowError;
+pub(crate) use self::reported::{Reported, reported};
+use crate::trail::Demand;
 
 /// Limits that hold for all who share them together.
 ///
@@ -54,9 +64,21 @@ pub struct Quota(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     limits: Vec<Limit>,
+    kind: Kind,
     account: Arc<Account>,
     /// The version of the account and the share that was left of the limits then.
     headroom: AtomicU64,
+}
+
+/// What the limits are those of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One deployment.
+    Own,
+    /// A key or an account: what its provider says of it goes for all who share it.
+    Account,
+    /// Whatever it is, across accounts; with a tag, only the requests that carry it.
+    Budget { tag: Option<Arc<str>> },
 }
 
 /// How much of a [`Limit`] is used.
@@ -75,23 +97,51 @@ pub struct LimitUsage {
 impl Quota {
     /// A quota of these limits, of which a later one takes the place of an earlier one that counts the same in the same
     /// time. The `name` is for logs and metrics, so it should not hold a secret.
+    ///
+    /// It stands for one key or account with its provider, whose word on it goes for all who share it: a 429 that sets
+    /// one aside sets all of them aside, and so there may be a reason to have one without any limit.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, limits: impl IntoIterator<Item = Limit>) -> Self {
         let mut all = Vec::new();
         limits.into_iter().for_each(|limit| put(&mut all, limit));
-        Self::of_account(name.into(), all, Arc::new(Account::open()))
+        Self::with(name.into(), all, Kind::Account, Arc::new(Account::open()))
+    }
+
+    /// The same across accounts, such as the money that all deployments of a provider, a team or a purpose may spend
+    /// together. What is wrong with one of its deployments concerns no other.
+    #[must_use]
+    pub fn budget(name: impl Into<Arc<str>>, limits: impl IntoIterator<Item = Limit>) -> Self {
+        Self::new(name, limits).of_kind(Kind::Budget { tag: None })
+    }
+
+    /// Makes it a [budget](Self::budget) of the requests that carry this [tag](crate::Demand::tags) alone; others take
+    /// nothing of it and are not kept by it.
+    #[must_use]
+    pub fn for_tag(self, tag: impl Into<Arc<str>>) -> Self {
+        self.of_kind(Kind::Budget { tag: Some(tag.into()) })
     }
 
     /// Takes over what counts in `other`, so that it stays with a quota whose limits change.
     #[must_use]
     pub fn with_usage_of(self, other: &Self) -> Self {
-        let Inner { name, limits, .. } = &*self.0;
-        Self::of_account(Arc::clone(name), limits.clone(), Arc::clone(&other.0.account))
+        let Inner { name, limits, kind, .. } = &*self.0;
+        let account = Arc::clone(&other.0.account);
+        Self::with(Arc::clone(name), limits.clone(), kind.clone(), account)
     }
 
+    fn of_kind(self, kind: Kind) -> Self {
+        let Inner { name, limits, account, .. } = &*self.0;
+        Self::with(Arc::clone(name), limits.clone(), kind, Arc::clone(account))
+    }
+
+    /// The limits of one deployment.
     pub(crate) fn of_account(name: Arc<str>, limits: Vec<Limit>, account: Arc<Account>) -> Self {
+        Self::with(name, limits, Kind::Own, account)
+    }
+
+    fn with(name: Arc<str>, limits: Vec<Limit>, kind: Kind, account: Arc<Account>) -> Self {
         account.keep(&limits);
-        Self(Arc::new(Inner { name, limits, account, headroom: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { name, limits, kind, account, headroom: AtomicU64::new(0) }))
     }
 
     /// Its name.
@@ -119,6 +169,33 @@ impl Quota {
 
     pub(crate) fn shortage(&self, charge: &Charge, now: Instant) -> Option<Shortage> {
         self.0.account.shortage(&self.0.limits, charge, now)
+    }
+
+    /// Whether it is that of a key or an account, so that what goes for one goes for all.
+    pub(crate) fn is_account(&self) -> bool {
+        self.0.kind == Kind::Account
+    }
+
+    /// Whether it leaves some requests alone.
+    pub(crate) fn is_tagged(&self) -> bool {
+        matches!(self.0.kind, Kind::Budget { tag: Some(_) })
+    }
+
+    /// Whether it is for requests that ask for `demand`.
+    pub(crate) fn concerns(&self, demand: Option<&Demand>) -> bool {
+        let Kind::Budget { tag: Some(tag) } = &self.0.kind else { return true };
+        demand.is_some_and(|demand| demand.tags.contains(tag))
+    }
+
+    /// Enters what the provider says: of all it counts where the quota is that of the deployment which it answered, or
+    /// else of what the quota limits, as others may share no more than that.
+    pub(crate) fn hear(&self, reported: &Reported, now: Instant) {
+        let limits = |unit| self.0.limits.iter().any(|limit| limit.unit() == unit);
+        match self.0.kind {
+            Kind::Own => self.0.account.hear(reported, |_| true, now),
+            Kind::Account => self.0.account.hear(reported, limits, now),
+            Kind::Budget { .. } => {}
+        }
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -153,3 +230,6 @@ impl fmt::Debug for Quota {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,12 +16,18 @@ pub struct Demand {
     pub endpoint: Option<Arc<str>>,
     /// Whether there are images in the input.
     pub images: bool,
-    /// Tags a deployment is to match.
+    /// Tags a deployment is to match; `!tag` is one it must not have, `&tag` one it must. See
+    /// [`TagMatch`](crate::balance::TagMatch).
     pub tags: Vec<Arc<str>>,
     /// The region the request must stay in, or the area of several: `eu` has `eu-west-1` in it.
     pub region: Option<Arc<str>>,
     /// Requests with the same key are best served by the same deployment.
     pub affinity: Option<Arc<str>>,
+    /// The key is a guess at who shares a provider's cache, such as the beginning of the prompt: it holds as long as that
+    /// pays. Otherwise it names what belongs together, such as a session.
+    pub affinity_is_guess: bool,
+    /// The id of the answer that the request goes on from: only the deployment that gave it knows it.
+    pub continues: Option<Arc<str>>,
     /// Lower goes first.
     pub priority: Option<i32>,
     /// Who asks, by a name that holds no secret: those who ask are served in turn where requests wait.

@@ -3,7 +3,7 @@
 use tower_fleet::{
     Deployment,
     balance::{
-        AnyStrategy, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage, PowerOfTwo,
+        Affinity, AnyStrategy, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage, PowerOfTwo,
         PreferIdle, RoundRobin, WeightedShuffle,
     },
     deployment::Price,
@@ -56,6 +56,7 @@ pub fn all() -> Vec<Entry> {
         Entry::new("LowestCost", || AnyStrategy::new(LowestCost)).prepare(two_prices),
         Entry::new("LowestUsage", || AnyStrategy::new(LowestUsage))
             .prepare(|deployment, _| deployment.rpm(3_000)),
+        Entry::new("Affinity", || AnyStrategy::new(Affinity::new(LeastBusy))),
     ]
 }
 

@@ -17,6 +17,7 @@ use crate::{
 pub(crate) struct Member {
     pub(in crate::balance) deployment: Deployment,
     pub(in crate::balance) identity: usize,
+    pub(in crate::balance) id_hash: u64,
     /// Tells it from an earlier member at the same index.
     pub(super) serial: u32,
     pub(in crate::balance) in_flight: u32,
@@ -65,6 +66,7 @@ impl Member {
         Self {
             clock: deployment.latency().time(began),
             identity: deployment.identity(),
+            id_hash: deployment.id_hash(),
             deployment,
             serial,
             in_flight: 0,
@@ -87,7 +89,12 @@ impl Member {
         self.slots.len() as u32
     }
 
-    pub(super) fn is_live(&self) -> bool {
+    /// Whether it is set aside.
+    pub(in crate::balance) fn is_out(&self) -> bool {
+        self.health.is_out()
+    }
+
+    pub(in crate::balance) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }
 

@@ -1,5 +1,8 @@
 //! What a request needs that not every deployment has.
 
+use std::sync::Arc;
+
+use super::tags::{TagNeeds, Tags};
 use crate::{
     deployment::Deployment,
     error::{Lack, Refused, RefusedReason},
@@ -8,14 +11,25 @@ use crate::{
 
 /// The part of a demand that deployments may not meet.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::balance) struct Needs<'a>(&'a Demand);
+pub(in crate::balance) struct Needs<'a> {
+    /// None where it makes no difference.
+    demand: Option<&'a Demand>,
+    tags: Option<TagNeeds<'a>>,
+}
 
 impl<'a> Needs<'a> {
-    /// What `demand` needs, where that could keep any member from it. `picky`: some members [are](is_picky).
-    pub(super) fn of(demand: &'a Demand, picky: bool) -> Option<Self> {
-        // A member that names no region is in none, so this concerns every group.
-        let concerns = demand.input_tokens.is_some() || demand.endpoint.is_some() || demand.images;
-        (demand.region.is_some() || picky && concerns).then_some(Self(demand))
+    /// What a request with this `demand` needs, where that could keep any member from it. `picky`: some members
+    /// [are](is_picky).
+    pub(super) fn of(demand: Option<&'a Demand>, picky: bool, tags: &Tags) -> Option<Self> {
+        let tags = tags.needs(demand.map_or(&[], |demand| &demand.tags));
+        let concerns = |demand: &&Demand| {
+            // A member that names no region is in none, so this concerns every group.
+            demand.region.is_some()
+                || picky
+                    && (demand.input_tokens.is_some() || demand.endpoint.is_some() || demand.images)
+        };
+        let demand = demand.filter(concerns);
+        (demand.is_some() || tags.is_some()).then_some(Self { demand, tags })
     }
 
     pub(in crate::balance) fn are_met_by(self, deployment: &Deployment) -> bool {
@@ -28,7 +42,7 @@ impl<'a> Needs<'a> {
         // A shorter input could go there.
         match supporting.filter_map(|one| one.get_max_input_tokens()).max() {
             Some(most) => Refused::new(RefusedReason::ContextWindow).lacking(Lack {
-                input_tokens: self.0.input_tokens,
+                input_tokens: self.demand.and_then(|demand| demand.input_tokens),
                 max_input_tokens: Some(most),
                 ..Lack::default()
             }),
@@ -38,43 +52,54 @@ impl<'a> Needs<'a> {
 
     /// What none of `deployments` has; if each of the needs is met by some, those that are not by all.
     fn lack(self, deployments: &[&Deployment]) -> Lack {
-        let needs = [Self::is_there, Self::has_endpoint, Self::takes_images];
+        let needs = [Self::is_there, Self::has_endpoint, Self::takes_images, Self::has_tags];
         let nowhere = needs.map(|met| !deployments.iter().any(|one| met(self, one)));
-        let [region, endpoint, images] = if nowhere.contains(&true) {
+        let [region, endpoint, images, tags] = if nowhere.contains(&true) {
             nowhere
         } else {
             needs.map(|met| !deployments.iter().all(|one| met(self, one)))
         };
-        let asked = self.0;
+        let asked =
+            |what: fn(&Demand) -> &Option<Arc<str>>| self.demand.and_then(|one| what(one).clone());
         Lack {
             images,
-            endpoint: asked.endpoint.clone().filter(|_| endpoint),
-            region: asked.region.clone().filter(|_| region),
+            endpoint: asked(|demand| &demand.endpoint).filter(|_| endpoint),
+            region: asked(|demand| &demand.region).filter(|_| region),
+            tags: self.tags.filter(|_| tags).map_or(Vec::new(), |tags| tags.asked().to_vec()),
             ..Lack::default()
         }
     }
 
     fn has_room(self, deployment: &Deployment) -> bool {
-        let limits = self.0.input_tokens.zip(deployment.get_max_input_tokens());
+        let asked = self.demand.and_then(|demand| demand.input_tokens);
+        let limits = asked.zip(deployment.get_max_input_tokens());
         limits.is_none_or(|(tokens, most)| tokens <= most)
     }
 
     fn is_supported(self, deployment: &Deployment) -> bool {
-        self.is_there(deployment) && self.has_endpoint(deployment) && self.takes_images(deployment)
+        self.is_there(deployment)
+            && self.has_endpoint(deployment)
+            && self.takes_images(deployment)
+            && self.has_tags(deployment)
     }
 
     fn is_there(self, deployment: &Deployment) -> bool {
         let is_in = |area| deployment.get_region().is_some_and(|region| is_within(region, area));
-        self.0.region.as_deref().is_none_or(is_in)
+        self.demand.and_then(|demand| demand.region.as_deref()).is_none_or(is_in)
     }
 
     fn has_endpoint(self, deployment: &Deployment) -> bool {
-        let endpoints = self.0.endpoint.as_ref().zip(deployment.get_endpoints());
+        let asked = self.demand.and_then(|demand| demand.endpoint.as_ref());
+        let endpoints = asked.zip(deployment.get_endpoints());
         endpoints.is_none_or(|(endpoint, all)| all.contains(endpoint))
     }
 
     fn takes_images(self, deployment: &Deployment) -> bool {
-        !self.0.images || deployment.get_images() != Some(false)
+        !self.demand.is_some_and(|demand| demand.images) || deployment.get_images() != Some(false)
+    }
+
+    fn has_tags(self, deployment: &Deployment) -> bool {
+        self.tags.is_none_or(|tags| tags.are_met_by(deployment))
     }
 }
 
@@ -83,7 +108,7 @@ fn is_within(region: &str, area: &str) -> bool {
     region.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// Whether it turns requests away by more than their region.
+/// Whether it turns requests away by more than their region and their tags.
 pub(super) fn is_picky(deployment: &Deployment) -> bool {
     deployment.get_max_input_tokens().is_some()
         || deployment.get_endpoints().is_some()

@@ -23,22 +23,11 @@ impl Pool {
         if wish.elsewhere || wish.strict {
             return None;
         }
-        let lone = self.serving == 1;
-        let may = |member: &Member| match member.health {
-            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
-                soft || (lone && kind.is_some())
-            }
-            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
-            _ => false,
-        };
         let mut least = None;
         let mut ties = 0;
         for (index, member) in self.members.iter().enumerate() {
-            let can = member.is_live()
-                && !member.slots.is_empty()
-                && may(member)
+            let can = self.may_be_forced(member)
                 && member.meets(needs)
-                && !member.deployment.is_full()
                 && member.has_room(wish.demand, wish.now);
             if !can {
                 continue;
@@ -54,6 +43,18 @@ impl Pool {
             }
         }
         least.map(|(_, index)| index)
+    }
+
+    /// Whether the last resort may be `member`.
+    pub(super) fn may_be_forced(&self, member: &Member) -> bool {
+        let may = match member.health {
+            InOrOut::Out { why: Refusal::Cooling { kind, soft }, .. } => {
+                soft || (self.serving == 1 && kind.is_some())
+            }
+            InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
+            _ => false,
+        };
+        may && member.is_live() && !member.slots.is_empty() && !member.deployment.is_full()
     }
 
     /// Why none can take the request: of those that meet its needs, what keeps them; or that none does.
@@ -239,6 +240,9 @@ impl Obstacle {
             }
             What::Limited(_) => refused(RefusedReason::Limited),
             What::Paused => refused(RefusedReason::Paused),
+            What::TooLarge(shortage) if shortage.limit.is_nothing() => {
+                refused(RefusedReason::Budget)
+            }
             What::TooLarge(Shortage { limit, cost, .. }) => refused(RefusedReason::TooLarge)
                 .lacking(Lack { limit: Some((limit, cost)), ..Lack::default() }),
         }

@@ -23,6 +23,8 @@ mod fleet;
 mod model;
 mod needs;
 mod shares;
+mod spill;
+mod tags;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Candidates, Choice, Strategy};
+use super::{Candidates, Choice, Pins, Strategy};
 
 /// Any strategy, its type hidden: a cheap handle.
 ///
@@ -23,6 +23,10 @@ impl Strategy for AnyStrategy {
 
     fn latency_decay(&self) -> Option<Duration> {
         self.0.latency_decay()
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        self.0.pins()
     }
 }
 

@@ -2,24 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::candidates::{Candidate, Candidates, Choice};
+use super::candidates::{Candidate, Candidates, Choice, Place};
+use crate::deployment::Pins;
 
+mod affinity;
 mod any;
 mod cost;
 mod hot_cold;
 mod latency;
 mod least_busy;
+mod per_request;
 mod power_of_two;
 mod prefer_idle;
 mod round_robin;
 mod usage;
 mod weighted_shuffle;
 
+pub use self::affinity::Affinity;
 pub use self::any::AnyStrategy;
 pub use self::cost::LowestCost;
 pub use self::hot_cold::HotCold;
 pub use self::latency::{LatencyMeasure, LowestLatency};
 pub use self::least_busy::LeastBusy;
+pub use self::per_request::PerRequest;
 pub use self::power_of_two::PowerOfTwo;
 pub use self::prefer_idle::PreferIdle;
 pub use self::round_robin::RoundRobin;
@@ -55,6 +60,12 @@ pub trait Strategy: Send + Sync + 'static {
     fn latency_decay(&self) -> Option<Duration> {
         None
     }
+
+    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. A strategy
+    /// around another one hands on that one's. By default none.
+    fn pins(&self) -> Option<&Pins> {
+        None
+    }
 }
 
 impl<S: Strategy + ?Sized> Strategy for Arc<S> {
@@ -65,6 +76,10 @@ impl<S: Strategy + ?Sized> Strategy for Arc<S> {
     fn latency_decay(&self) -> Option<Duration> {
         (**self).latency_decay()
     }
+
+    fn pins(&self) -> Option<&Pins> {
+        (**self).pins()
+    }
 }
 
 impl<S: Strategy + ?Sized> Strategy for Box<S> {
@@ -74,5 +89,9 @@ impl<S: Strategy + ?Sized> Strategy for Box<S> {
 
     fn latency_decay(&self) -> Option<Duration> {
         (**self).latency_decay()
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        (**self).pins()
     }
 }

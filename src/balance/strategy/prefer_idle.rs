@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Candidates, Choice, Strategy};
+use super::{Candidates, Choice, Pins, Strategy};
 
 /// A deployment with nothing in flight, if there is one, picked among those by `P`; else one of all, by `P`.
 ///
@@ -31,5 +31,9 @@ impl<P: Strategy> Strategy for PreferIdle<P> {
 
     fn latency_decay(&self) -> Option<Duration> {
         self.0.latency_decay()
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        self.0.pins()
     }
 }

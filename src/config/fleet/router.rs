@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    balance::{LeastBusy, RoundRobin, WeightedShuffle},
+    balance::{LeastBusy, RoundRobin, TagMatch, WeightedShuffle},
     config::{DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy},
     cooldown::CooldownPolicy,
     fallback::FallbackPlan,
@@ -44,6 +44,8 @@ impl RouterSettings {
             None => builder,
         };
         builder
+            // The deployments of a file have none to match.
+            .tags(TagMatch::Ignore)
             .cooldown(self.cooldown(
                 self.cooldown_time,
                 self.allowed_fails,
