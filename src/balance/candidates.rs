@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    pool::{Member, Needs},
+    pool::{Draft, Member, Needs},
     queue::Queue,
 };
 use crate::{
@@ -30,6 +30,8 @@ pub struct Candidates<'a> {
     pub(super) demand: Option<&'a Demand>,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
+    /// Where to note the scores, if they are wanted.
+    pub(super) draft: Option<&'a Draft>,
 }
 
 /// One narrowing of the candidates, and those around it.
@@ -116,6 +118,10 @@ impl<'a> Candidate<'a> {
 impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
     pub fn least_busy(&mut self) -> Option<Choice> {
+        if let Some(draft) = self.draft {
+            let levels = self.iter().map(|one| (one.index, one.member.level()));
+            levels.for_each(|(index, level)| draft.score(index, level.into()));
+        }
         let Self { members, queue, rng, filter, kept, .. } = self;
         queue.lowest(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
     }
@@ -141,6 +147,9 @@ impl Candidates<'_> {
                 continue;
             }
             let score = score(Candidate { member: &self.members[index as usize], index });
+            if let Some(draft) = self.draft {
+                draft.score(index, score);
+            }
             // Puts what is not a number last, of either sign.
             let score = if score.is_nan() { f64::INFINITY } else { score };
             match best {
@@ -186,6 +195,7 @@ impl Candidates<'_> {
             filter: self.filter,
             demand: self.demand,
             kept: Some(&kept),
+            draft: self.draft,
         })
     }
 

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{
     group::{Group, Lease, Leased},
-    pool::Wish,
+    pool::{Draft, Wish},
     service::ResponseBody,
     strategy::Strategy,
 };
@@ -162,6 +162,8 @@ where
     P: Strategy,
 {
     let picked = Instant::now();
+    let trail = carried.and_then(|carried| carried.trail.as_ref());
+    let explained = trail.filter(|trail| trail.explains()).map(|trail| (trail, Draft::default()));
     let wish = Wish {
         now: picked,
         tried,
@@ -169,10 +171,14 @@ where
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
+        explain: explained.as_ref().map(|(_, draft)| draft),
     };
-    let leased = group.pick(&wish);
-    let Leased { service, lease, admission, spare } = leased
-        .map_err(|refused| refused.in_group(carried.and_then(|carried| carried.group.clone())))?;
+    let name = || carried.and_then(|carried| carried.group.clone());
+    let leased = group.pick(&wish).map_err(|refused| refused.in_group(name()));
+    if let Some((trail, draft)) = explained {
+        trail.push_explanation(draft.finish(picked, name(), leased.as_ref().err().cloned()));
+    }
+    let Leased { service, lease, admission, spare } = leased?;
     let service = S::clone(&service);
     Ok(Contender { service, lease, admission, spare, picked })
 }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
 
+mod explain;
 mod member;
 mod needs;
 mod rules;
@@ -15,6 +16,7 @@ mod tags;
 use fastrand::Rng;
 use tokio::time::Instant;
 
+pub(crate) use self::explain::Draft;
 pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
@@ -74,6 +76,8 @@ pub(crate) struct Wish<'a> {
     /// Another group can take the request if this one does not.
     pub(crate) elsewhere: bool,
     pub(crate) demand: Option<&'a Demand>,
+    /// Where to note why, if that is wanted.
+    pub(crate) explain: Option<&'a Draft>,
 }
 
 /// A pick, its place taken.
@@ -261,10 +265,13 @@ impl Pool {
         let first = self.first_tier();
         while let Some(index) = self.choose(strategy, wish, needs, first) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
+                self.explain(wish, needs, Some(index));
                 return Ok(self.take(index, admission, probe, wish.tried, needs));
             }
         }
-        match self.forced(wish, needs) {
+        let forced = self.forced(wish, needs);
+        self.explain(wish, needs, forced);
+        match forced {
             Some(index) => {
                 let admission = self.members[index].deployment.health().force(wish.now);
                 Ok(self.take(index, admission, None, wish.tried, needs))
@@ -323,6 +330,10 @@ impl Pool {
         first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, .. } = self;
+        let draft = wish.explain;
+        if let Some(draft) = draft {
+            draft.asking(filter);
+        }
         (first..tiers.len()).chain(0..first).find_map(|tier| {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
@@ -330,9 +341,15 @@ impl Pool {
             }
             let demand = wish.demand;
             let mut candidates =
-                Candidates { members, queue, tier, rng, filter, demand, kept: None };
+                Candidates { members, queue, tier, rng, filter, demand, kept: None, draft };
             let choice = strategy.pick(&mut candidates)?;
-            candidates.holds(choice).then_some(choice.index())
+            if !candidates.holds(choice) {
+                return None;
+            }
+            if let Some(draft) = draft {
+                draft.chose_from(tier);
+            }
+            Some(choice.index())
         })
     }
 

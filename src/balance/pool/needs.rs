@@ -6,7 +6,7 @@ use super::tags::{TagNeeds, Tags};
 use crate::{
     deployment::Deployment,
     error::{Lack, Refused, RefusedReason},
-    trail::Demand,
+    trail::{Demand, Removed},
 };
 
 /// The part of a demand that deployments may not meet.
@@ -34,6 +34,18 @@ impl<'a> Needs<'a> {
 
     pub(in crate::balance) fn are_met_by(self, deployment: &Deployment) -> bool {
         self.has_room(deployment) && self.is_supported(deployment)
+    }
+
+    /// What keeps the request from `deployment`, if it does.
+    pub(super) fn lacking(self, deployment: &Deployment) -> Option<Removed> {
+        let needs: [(fn(Self, &Deployment) -> bool, _); 5] = [
+            (Self::has_room, Removed::ContextWindow),
+            (Self::is_there, Removed::Region),
+            (Self::has_endpoint, Removed::Endpoint),
+            (Self::takes_images, Removed::Images),
+            (Self::has_tags, Removed::Tags),
+        ];
+        needs.into_iter().find(|(is_met, _)| !is_met(self, deployment)).map(|(_, lack)| lack)
     }
 
     /// Why none of `deployments`, of which none meets these needs, can take the request.

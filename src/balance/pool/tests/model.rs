@@ -115,6 +115,7 @@ impl Bench {
             strict: self.rng.u8(0..8) == 0,
             elsewhere: self.rng.u8(0..4) == 0,
             demand: demand.as_ref(),
+            explain: None,
         };
         if self.pool.next_due.is_some_and(|due| due <= self.now) {
             self.pool.wake(self.now);
@@ -314,7 +315,7 @@ fn tags_match(one: &Deployment, group: &[&Deployment], asked: &[Arc<str>], how: 
     let known = |name: &str| group.iter().any(|one| has(one, name));
     let after = |mark: char| asked.iter().filter_map(move |tag| tag.strip_prefix(mark));
     let plain: Vec<_> = asked.iter().filter(|tag| !tag.starts_with(['&', '!'])).collect();
-    let (mut must, mut not) = (after('&'), after('!').filter(|name| !name.is_empty()));
+    let (must, mut not) = (after('&'), after('!').filter(|name| !name.is_empty()));
     let is_bare = must.clone().next().is_none() && plain.is_empty();
     if !must.clone().all(|name| has(one, name)) || not.any(|name| has(one, name)) {
         return false;
