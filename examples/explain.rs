@@ -51,7 +51,8 @@ pub(crate) async fn main() -> Result<(), BoxError> {
     for explanation in &explanations {
         println!("{explanation}\n");
     }
-    let picked = explanations.iter().filter_map(|one| one.picked()).map(|one| one.deployment().id());
+    let picked =
+        explanations.iter().filter_map(|one| one.picked()).map(|one| one.deployment().id());
     assert_eq!(picked.collect::<Vec<_>>(), ["eu-limited", "eu-reserve"]);
     let us = explanations[0].considered().iter().find(|one| one.deployment().id() == "us");
     assert_eq!(us.and_then(|us| us.removed()), Some(Removed::Tags));

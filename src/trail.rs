@@ -180,10 +180,6 @@ impl Trail {
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "the trail may be read from the response instead"
-    )]
     pub fn explain<B>(request: &mut http::Request<B>) -> Self {
         let trail = Self::start(request);
         trail.0.explanations.get_or_init(Lock::default);

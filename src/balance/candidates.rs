@@ -119,8 +119,7 @@ impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
     pub fn least_busy(&mut self) -> Option<Choice> {
         if let Some(draft) = self.draft {
-            let levels = self.iter().map(|one| (one.index, one.member.level()));
-            levels.for_each(|(index, level)| draft.score(index, level.into()));
+            self.note_levels(draft);
         }
         let Self { members, queue, rng, filter, kept, .. } = self;
         queue.lowest(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
@@ -226,6 +225,11 @@ impl Candidates<'_> {
     /// The balance's source of randomness.
     pub fn rng(&mut self) -> &mut Rng {
         self.rng
+    }
+
+    #[cold]
+    fn note_levels(&self, draft: &Draft) {
+        self.iter().for_each(|one| draft.score(one.index, one.member.level().into()));
     }
 
     /// Whether `choice` is one of these candidates.

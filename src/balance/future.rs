@@ -162,8 +162,6 @@ where
     P: Strategy,
 {
     let picked = Instant::now();
-    let trail = carried.and_then(|carried| carried.trail.as_ref());
-    let explained = trail.filter(|trail| trail.explains()).map(|trail| (trail, Draft::default()));
     let wish = Wish {
         now: picked,
         tried,
@@ -171,16 +169,39 @@ where
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
-        explain: explained.as_ref().map(|(_, draft)| draft),
+        explain: None,
     };
-    let name = || carried.and_then(|carried| carried.group.clone());
-    let leased = group.pick(&wish).map_err(|refused| refused.in_group(name()));
-    if let Some((trail, draft)) = explained {
-        trail.push_explanation(draft.finish(picked, name(), leased.as_ref().err().cloned()));
-    }
+    let leased = match carried.and_then(|carried| carried.trail.as_ref()) {
+        Some(trail) if trail.explains() => pick_explained(group, carried, wish, trail),
+        _ => group.pick(&wish).map_err(|refused| in_group(refused, carried)),
+    };
     let Leased { service, lease, admission, spare } = leased?;
     let service = S::clone(&service);
     Ok(Contender { service, lease, admission, spare, picked })
+}
+
+/// Takes a place as `wish` says, and leaves on the trail what was there to take.
+#[cold]
+fn pick_explained<S, P>(
+    group: &Arc<Group<S, P>>,
+    carried: Option<&Carried>,
+    wish: Wish<'_>,
+    trail: &Trail,
+) -> Result<Leased<S>, Refused>
+where
+    S: Send + Sync + 'static,
+    P: Strategy,
+{
+    let draft = Draft::default();
+    let wish = Wish { explain: Some(&draft), ..wish };
+    let leased = group.pick(&wish).map_err(|refused| in_group(refused, carried));
+    let (at, name) = (wish.now, carried.and_then(|carried| carried.group.clone()));
+    trail.push_explanation(draft.finish(at, name, leased.as_ref().err().cloned()));
+    leased
+}
+
+fn in_group(refused: Refused, carried: Option<&Carried>) -> Refused {
+    refused.in_group(carried.and_then(|carried| carried.group.clone()))
 }
 
 impl<S, P, B> Readying<S, P, B>

@@ -265,12 +265,16 @@ impl Pool {
         let first = self.first_tier();
         while let Some(index) = self.choose(strategy, wish, needs, first) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
-                self.explain(wish, needs, Some(index));
+                if let Some(draft) = wish.explain {
+                    self.explain(draft, wish, needs, Some(index));
+                }
                 return Ok(self.take(index, admission, probe, wish.tried, needs));
             }
         }
         let forced = self.forced(wish, needs);
-        self.explain(wish, needs, forced);
+        if let Some(draft) = wish.explain {
+            self.explain(draft, wish, needs, forced);
+        }
         match forced {
             Some(index) => {
                 let admission = self.members[index].deployment.health().force(wish.now);
@@ -330,27 +334,26 @@ impl Pool {
         first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, .. } = self;
-        let draft = wish.explain;
+        let (demand, draft) = (wish.demand, wish.explain);
         if let Some(draft) = draft {
             draft.asking(filter);
         }
-        (first..tiers.len()).chain(0..first).find_map(|tier| {
+        for tier in (first..tiers.len()).chain(0..first) {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
-                return None;
+                continue;
             }
-            let demand = wish.demand;
             let mut candidates =
                 Candidates { members, queue, tier, rng, filter, demand, kept: None, draft };
-            let choice = strategy.pick(&mut candidates)?;
-            if !candidates.holds(choice) {
-                return None;
+            let choice = strategy.pick(&mut candidates);
+            if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
+                if let Some(draft) = draft {
+                    draft.chose_from(tier);
+                }
+                return Some(choice.index());
             }
-            if let Some(draft) = draft {
-                draft.chose_from(tier);
-            }
-            Some(choice.index())
-        })
+        }
+        None
     }
 
     /// Lets a request through to a member that is in; none if that turned out to be no longer so.

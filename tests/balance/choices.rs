@@ -35,7 +35,8 @@ async fn half_of_a_level_takes_seven_tenths_where_it_spills() {
     let next = Deployment::new("next").order(2);
     members[1].health().pause();
     let all = members.iter().chain([&next]).map(|one| (one.clone(), to()));
-    let pool = BalanceLayer::new(LeastBusy, all).spill(1.4).seed(5).layer(answering(Script::default()));
+    let pool =
+        BalanceLayer::new(LeastBusy, all).spill(1.4).seed(5).layer(answering(Script::default()));
     for _ in 0..2000 {
         drop(pool.clone().oneshot(request()).await.expect("an answer"));
     }
@@ -93,7 +94,8 @@ async fn a_fleet_spills_and_matches_tags() {
         .spill(1.0)
         .build()
         .expect("a fleet");
-    let client = service_fn(|_: Request<_>| async { Ok::<_, Infallible>(Response::new(Script::default())) });
+    let client =
+        service_fn(|_: Request<_>| async { Ok::<_, Infallible>(Response::new(Script::default())) });
     let fleet = fleet.layer(client);
     let asking = |tags: &[&str]| {
         let mut request = tagged(tags).map(|()| http_body_util::Empty::<bytes::Bytes>::new());
@@ -175,7 +177,9 @@ async fn the_picks_of_a_fallback_are_explained_too() {
     down.health().pause();
     let fleet = tower_fleet::fleet::Fleet::new(
         [("chat", down), ("backup", up)].map(|(name, one)| {
-            let service = service_fn(|_: Request<_>| async { Ok::<_, Infallible>(Response::new(Script::default())) });
+            let service = service_fn(|_: Request<_>| async {
+                Ok::<_, Infallible>(Response::new(Script::default()))
+            });
             (tower_fleet::GroupName::new(name), Balance::new(LeastBusy, [(one, service)]))
         }),
         [],

@@ -56,9 +56,15 @@ impl Draft {
 }
 
 impl Pool {
-    /// Notes how the members stand, if that is wanted: called before `picked` gets the request.
-    pub(super) fn explain(&self, wish: &Wish<'_>, needs: Option<Needs<'_>>, picked: Option<usize>) {
-        let Some(draft) = wish.explain else { return };
+    /// Notes how the members stand before `picked` gets the request.
+    #[cold]
+    pub(super) fn explain(
+        &self,
+        draft: &Draft,
+        wish: &Wish<'_>,
+        needs: Option<Needs<'_>>,
+        picked: Option<usize>,
+    ) {
         let considered = self.members.iter().enumerate().filter(|(_, one)| one.is_live());
         let considered = considered.map(|(index, member)| {
             let picked = picked == Some(index);

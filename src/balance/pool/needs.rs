@@ -38,14 +38,14 @@ impl<'a> Needs<'a> {
 
     /// What keeps the request from `deployment`, if it does.
     pub(super) fn lacking(self, deployment: &Deployment) -> Option<Removed> {
-        let needs: [(fn(Self, &Deployment) -> bool, _); 5] = [
-            (Self::has_room, Removed::ContextWindow),
-            (Self::is_there, Removed::Region),
-            (Self::has_endpoint, Removed::Endpoint),
-            (Self::takes_images, Removed::Images),
-            (Self::has_tags, Removed::Tags),
+        let needs = [
+            (self.has_room(deployment), Removed::ContextWindow),
+            (self.is_there(deployment), Removed::Region),
+            (self.has_endpoint(deployment), Removed::Endpoint),
+            (self.takes_images(deployment), Removed::Images),
+            (self.has_tags(deployment), Removed::Tags),
         ];
-        needs.into_iter().find(|(is_met, _)| !is_met(self, deployment)).map(|(_, lack)| lack)
+        needs.into_iter().find(|(is_met, _)| !is_met).map(|(_, removed)| removed)
     }
 
     /// Why none of `deployments`, of which none meets these needs, can take the request.
