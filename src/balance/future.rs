@@ -172,7 +172,7 @@ where
         explain: None,
     };
     let leased = match carried.and_then(|carried| carried.trail.as_ref()) {
-        Some(trail) if trail.explains() => pick_explained(group, carried, wish, trail),
+        Some(trail) if trail.explains() => pick_explained(group, carried, &wish, trail),
         _ => group.pick(&wish).map_err(|refused| in_group(refused, carried)),
     };
     let Leased { service, lease, admission, spare } = leased?;
@@ -185,7 +185,7 @@ where
 fn pick_explained<S, P>(
     group: &Arc<Group<S, P>>,
     carried: Option<&Carried>,
-    wish: Wish<'_>,
+    wish: &Wish<'_>,
     trail: &Trail,
 ) -> Result<Leased<S>, Refused>
 where
@@ -193,7 +193,7 @@ where
     P: Strategy,
 {
     let draft = Draft::default();
-    let wish = Wish { explain: Some(&draft), ..wish };
+    let wish = Wish { explain: Some(&draft), ..*wish };
     let leased = group.pick(&wish).map_err(|refused| in_group(refused, carried));
     let (at, name) = (wish.now, carried.and_then(|carried| carried.group.clone()));
     trail.push_explanation(draft.finish(at, name, leased.as_ref().err().cloned()));

@@ -20,7 +20,7 @@ pub(crate) use self::explain::Draft;
 pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
-use self::needs::is_picky;
+use self::needs::{Particulars, is_picky};
 pub use self::tags::TagMatch;
 use self::tags::Tags;
 use super::{
@@ -261,8 +261,9 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = Needs::of(wish.demand, self.picky, &self.tags);
-        let first = self.first_tier();
+        let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
+        let needs = particulars.as_ref().map(Particulars::needs);
+        let first = self.spill.map_or(0, |factor| self.first_tier(factor));
         while let Some(index) = self.choose(strategy, wish, needs, first) {
             if let Some((admission, probe)) = self.admit(index, wish.now) {
                 if let Some(draft) = wish.explain {

@@ -11,7 +11,7 @@ use tower_fleet::{
     fallback::{FallbackLayer, FallbackPlan},
     fleet::FleetLayer,
     retry::{RetryLayer, RetryPolicy},
-    trail::Removed,
+    trail::{Considered, Removed},
     upstream::Upstream,
 };
 
@@ -130,7 +130,7 @@ async fn each_pick_of_a_retried_request_is_explained() {
     let explanations = trail.explanations();
     let picked = explanations.iter().map(|one| one.picked().expect("one").deployment().id());
     assert_eq!(picked.collect::<Vec<_>>(), ["limited", "well"]);
-    let removed = |pick: usize| explanations[pick].considered().iter().map(|one| one.removed());
+    let removed = |pick: usize| explanations[pick].considered().iter().map(Considered::removed);
     assert_eq!(removed(0).collect::<Vec<_>>(), [None, Some(Removed::Order)]);
     assert!(matches!(removed(1).next(), Some(Some(Removed::Cooling { cause: Some(_), .. }))));
     let starts = trail.attempts().into_iter().map(|step| step.started());
