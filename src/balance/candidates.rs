@@ -117,6 +117,7 @@ impl<'a> Candidate<'a> {
 
 impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
+    #[inline]
     pub fn least_busy(&mut self) -> Option<Choice> {
         if let Some(draft) = self.draft {
             self.note_levels(draft);
@@ -237,6 +238,7 @@ impl Candidates<'_> {
         choice.index() < self.members.len() && self.accepts(choice.0)
     }
 
+    #[inline]
     fn accepts(&self, index: u32) -> bool {
         let member = &self.members[index as usize];
         member.is_in
@@ -245,6 +247,7 @@ impl Candidates<'_> {
     }
 }
 
+#[inline]
 fn accepts(members: &[Member], index: u32, filter: Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))

@@ -26,12 +26,14 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    #[cold]
     pub(super) fn asking(&self, filter: Filter<'_>) {
         self.skips_tried.set(filter.tried.is_some());
         self.roll.set(filter.roll);
         self.tier.set(None);
     }
 
+    #[cold]
     pub(super) fn chose_from(&self, tier: usize) {
         self.tier.set(Some(tier));
     }

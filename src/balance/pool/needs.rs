@@ -23,6 +23,7 @@ pub(in crate::balance) struct Needs<'a>(&'a Particulars<'a>);
 
 impl<'a> Particulars<'a> {
     /// What of `demand` could keep any member from the request. `picky`: some members [are](is_picky).
+    #[inline]
     pub(super) fn of(demand: Option<&'a Demand>, picky: bool, tags: &Tags) -> Option<Self> {
         let tags = tags.needs(demand.map_or(&[], |demand| &demand.tags));
         let concerns = |demand: &&Demand| {
