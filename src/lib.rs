@@ -85,6 +85,7 @@
 
 pub mod balance;
 pub mod body;
+mod civil;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub mod config;
@@ -93,10 +94,12 @@ pub mod deployment;
 pub mod error;
 pub mod fallback;
 pub mod fleet;
+mod hash;
 #[cfg(feature = "llm")]
 #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
 pub mod llm;
 pub mod outcome;
+pub mod quota;
 pub mod retry;
 mod sync;
 pub mod timeout;

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use crate::{
     body::NotReplayable,
-    deployment::{Admission, Deployment},
+    deployment::{Admission, Deployment, Usage},
     outcome::Outcome,
+    quota::Hold,
     sync::Lock,
 };
 
@@ -53,6 +54,8 @@ pub struct Attempt {
     pub(crate) index: usize,
     pub(crate) started: Instant,
     pub(crate) admission: Admission,
+    /// What the request holds of the deployment's quotas, for whoever learns what it used.
+    pub(crate) hold: Option<Arc<Hold>>,
 }
 
 impl Attempt {
@@ -78,6 +81,15 @@ impl Attempt {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Makes what the attempt takes of the deployment's [limits and quotas](crate::quota) what it really used, and what
+    /// that cost in US dollars, where that is known. The first time counts. A layer that reads answers calls it, as
+    /// `llm::Meter` does; without, what was expected stays.
+    pub fn settle(&self, usage: &Usage, cost: Option<f64>) {
+        if let Some(hold) = &self.hold {
+            hold.settle(usage, cost);
+        }
     }
 }
 
@@ -134,6 +146,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     deadline: Option<Instant>,
+    /// For the place of the next step.
+    waited: Option<Duration>,
     steps: Steps,
     groups: Vec<GroupName>,
     not_replayed: Option<NotReplayable>,
@@ -269,9 +283,15 @@ impl Trail {
         started: Instant,
         spare: bool,
     ) -> usize {
-        let step =
-            Step { deployment, group, started, took: None, outcome: None, spent: None, spare };
-        self.0.state.lock().steps.push(step)
+        let mut state = self.0.state.lock();
+        let waited = state.waited.take();
+        let (took, outcome, spent) = (None, None, None);
+        state.steps.push(Step { deployment, group, started, waited, took, outcome, spent, spare })
+    }
+
+    /// Says how long was waited for the place of the next attempt.
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.0.state.lock().waited = Some(waited);
     }
 
     /// Says how long the head, or the error, of the attempt at `index` took.

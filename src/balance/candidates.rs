@@ -28,6 +28,8 @@ pub struct Candidates<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) filter: Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
+    /// Tells the group from others that share the strategy.
+    pub(super) group: usize,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
     /// Where to note the scores, if they are wanted.
@@ -54,6 +56,8 @@ pub(super) struct Filter<'a> {
     pub(super) roll: Option<f32>,
     /// None where every member meets them.
     pub(super) needs: Option<Needs<'a>>,
+    /// What the members must have room for in their quotas, where that is to be asked of each.
+    pub(super) room_for: Option<Option<&'a Demand>>,
     pub(super) now: Instant,
 }
 
@@ -62,7 +66,8 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        !was_tried && !thinned() && member.meets(self.needs)
+        let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
+        !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 }
 
@@ -74,6 +79,19 @@ impl Choice {
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+/// Where a member is in the course of a pick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is a candidate.
+    Here(Choice),
+    /// It will be if no other is chosen: it is still coming back to its full share, or of a later order.
+    Later { order: bool },
+    /// It cannot take the request now, for want of room or of what that asks for.
+    Busy,
+    /// It is set aside, or was tried.
+    Failed,
 }
 
 /// One of the [`Candidates`].
@@ -96,6 +114,13 @@ impl<'a> Candidate<'a> {
         self.member.in_flight
     }
 
+    /// How busy it is: the requests this balance has in flight on it, for its weight after the weights of its order are
+    /// reduced by their common divisor. Least busy goes by this, in whole numbers.
+    #[must_use]
+    pub fn load(&self) -> f64 {
+        f64::from(self.member.in_flight) / f64::from(self.member.slots().max(1))
+    }
+
     /// Its weight.
     #[must_use]
     pub fn weight(&self) -> f64 {
@@ -106,6 +131,10 @@ impl<'a> Candidate<'a> {
     #[must_use]
     pub fn note(&self) -> f64 {
         self.member.note
+    }
+
+    pub(super) fn id_hash(&self) -> u64 {
+        self.member.id_hash
     }
 
     /// Chooses it.
@@ -141,27 +170,61 @@ impl Candidates<'_> {
     /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
     /// so. A step for each candidate.
     pub fn lowest(&mut self, mut score: impl FnMut(Candidate<'_>) -> f64) -> Option<Choice> {
+        self.first_of(|candidate| [score(candidate), 0.0])
+    }
+
+    /// The same, but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
+    pub fn lowest_then_least_busy(
+        &mut self,
+        mut score: impl FnMut(Candidate<'_>) -> f64,
+    ) -> Option<Choice> {
+        self.first_of(|candidate| [score(candidate), candidate.load()])
+    }
+
+    /// The candidate whose scores come first.
+    fn first_of(&mut self, mut scores: impl FnMut(Candidate<'_>) -> [f64; 2]) -> Option<Choice> {
         let (mut best, mut ties) = (None, 0);
         for index in 0..self.members.len() as u32 {
             if !self.accepts(index) {
                 continue;
             }
-            let score = score(Candidate { member: &self.members[index as usize], index });
+            let [score, next] = scores(Candidate { member: &self.members[index as usize], index });
             if let Some(draft) = self.draft {
                 draft.score(index, score);
             }
             // Puts what is not a number last, of either sign.
-            let score = if score.is_nan() { f64::INFINITY } else { score };
+            let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
-                Some((_, lowest)) if score > lowest => continue,
-                Some((_, lowest)) if score >= lowest => ties += 1,
+                Some((_, lowest)) if scores > lowest => continue,
+                Some((_, lowest)) if scores == lowest => ties += 1,
                 _ => ties = 1,
             }
             if ties == 1 || self.rng.u32(0..ties) == 0 {
-                best = Some((Choice(index), score));
+                best = Some((Choice(index), scores));
             }
         }
         best.map(|(choice, _)| choice)
+    }
+
+    /// How busy a member is that is busier than this `share` of those that can take requests, of 1, each as often as its
+    /// weight says: a whole number of the scale of [`Candidate::load`]. Whatever this request passes over counts too.
+    /// A step for each such number there is.
+    #[must_use]
+    pub fn load_quantile(&self, share: f64) -> u32 {
+        self.queue.quantile(share)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, choice: Choice) -> Option<Candidate<'_>> {
+        let member = self.members.get(choice.index()).filter(|_| self.holds(choice))?;
+        Some(Candidate { member, index: choice.0 })
+    }
+
+    /// When the pick was begun.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.filter.now
     }
 
     /// What `then` makes of those candidates alone that `keep` accepts: how a strategy hands a part of them to another
@@ -194,6 +257,7 @@ impl Candidates<'_> {
             rng,
             filter: self.filter,
             demand: self.demand,
+            group: self.group,
             kept: Some(&kept),
             draft: self.draft,
         })
@@ -244,6 +308,24 @@ impl Candidates<'_> {
         member.is_in
             && member.tier == self.tier
             && accepts(self.members, index, self.filter, self.kept)
+    }
+
+    /// Where the member is whose id has this hash; none where it is gone.
+    pub(super) fn place(&self, id_hash: u64) -> Option<Place> {
+        let mut all = self.members.iter().zip(0..).filter(|(one, _)| one.id_hash == id_hash);
+        let (member, index) = all.find(|(member, _)| member.is_live())?;
+        if self.accepts(index) {
+            return Some(Place::Here(Choice(index)));
+        }
+        let unthinned = Filter { roll: None, ..self.filter };
+        if member.is_in
+            && member.tier >= self.tier
+            && accepts(self.members, index, unthinned, self.kept)
+        {
+            return Some(Place::Later { order: member.tier > self.tier });
+        }
+        let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
+        Some(if tried || member.is_out() { Place::Failed } else { Place::Busy })
     }
 }
 

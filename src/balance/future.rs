@@ -4,14 +4,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::SystemTime,
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use self::waiting::{Waited, Waiting};
 use super::{
     group::{Group, Lease, Leased},
     pool::{Draft, Wish},
@@ -20,11 +22,14 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::Admission,
+    deployment::{Admission, Deployment},
     error::Refused,
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Failure, FailureKind, Outcome, Sent},
+    quota::{Reported, reported},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
+
+mod waiting;
 
 /// How many others are asked while the readiness of the first pick is pending.
 const OTHERS: usize = 2;
@@ -34,7 +39,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place on the deployment back at once.
+    /// Dropping it gives the place on the deployment back at once; so it does the place among those who
+    /// [wait](super::QueuePolicy) for one.
     pub struct ResponseFuture<S, P, B>
     where
         S: Service<Request<B>>,
@@ -48,6 +54,8 @@ pin_project! {
     #[project = Projected]
     #[project_replace = Owned]
     enum State<S, P, B, F> {
+        /// No place was free; it is woken when one may be.
+        Waiting { waiting: Pin<Box<Waiting<S, P, B>>> },
         /// The request is whole, and goes to the first of the contenders that is ready.
         Readying { readying: Readying<S, P, B> },
         Calling { #[pin] future: F, called: Called },
@@ -125,19 +133,31 @@ where
         let carried = Carried::of(request.extensions());
         let trail = carried.and_then(|carried| carried.trail.as_ref());
         let tried = trail.map(Trail::tried).unwrap_or_default();
-        match pick(&group, carried, &tried, false) {
-            Ok(first) => Self {
-                state: State::Readying {
-                    readying: Readying {
-                        group,
-                        request: Some(request),
-                        contenders: Contenders { first: Some(first), more: Vec::new() },
-                        search: None,
-                    },
-                },
-            },
-            Err(refused) => Self { state: State::Refused { refused } },
+        let now = Instant::now();
+        let wish = wish(carried, &tried, false, now);
+        let pick = |wish: &Wish<'_>| group.pick(wish);
+        let refused = match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned())
+        {
+            Ok(first) => {
+                let state = State::readying(group, request, Contender::new(first, now));
+                return Self { state };
+            }
+            Err(refused) => refused,
+        };
+        if let Some(seat) = group.seat(&refused, &wish, trail.and_then(Trail::deadline)) {
+            let waiting = Box::pin(Waiting::new(request, tried, seat, now));
+            return Self { state: State::Waiting { waiting } };
         }
+        let refused = refused.in_group(carried.and_then(|carried| carried.group.clone()));
+        Self { state: State::Refused { refused } }
+    }
+}
+
+impl<S, P, B, F> State<S, P, B, F> {
+    fn readying(group: Arc<Group<S, P>>, request: Request<B>, first: Contender<S>) -> Self {
+        let contenders = Contenders { first: Some(first), more: Vec::new() };
+        let request = Some(request);
+        Self::Readying { readying: Readying { group, request, contenders, search: None } }
     }
 }
 
@@ -150,58 +170,53 @@ impl Search {
     }
 }
 
-/// Takes a place on a member. `strict`: on one that was not tried, and only if it is in.
-fn pick<S, P>(
-    group: &Arc<Group<S, P>>,
-    carried: Option<&Carried>,
-    tried: &Tried,
+/// What a request wishes for. `strict`: a member that was not tried, and only if it is in.
+fn wish<'a>(
+    carried: Option<&'a Carried>,
+    tried: &'a Tried,
     strict: bool,
-) -> Result<Contender<S>, Refused>
-where
-    S: Clone + Send + Sync + 'static,
-    P: Strategy,
-{
-    let picked = Instant::now();
-    let wish = Wish {
-        now: picked,
+    now: Instant,
+) -> Wish<'a> {
+    Wish {
+        now,
         tried,
         strict,
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
         explain: None,
-    };
-    let leased = match carried.and_then(|carried| carried.trail.as_ref()) {
-        Some(trail) if trail.explains() => pick_explained(group, carried, &wish, trail),
-        _ => group.pick(&wish).map_err(|refused| in_group(refused, carried)),
-    };
-    let Leased { service, lease, admission, spare } = leased?;
-    let service = S::clone(&service);
-    Ok(Contender { service, lease, admission, spare, picked })
+    }
 }
 
-/// Takes a place as `wish` says, and leaves on the trail what was there to take.
-#[cold]
-fn pick_explained<S, P>(
-    group: &Arc<Group<S, P>>,
+/// Makes a `pick`, which may come to nothing, and leaves on the trail what it saw, if the request is to be explained.
+fn explained<T>(
     carried: Option<&Carried>,
     wish: &Wish<'_>,
-    trail: &Trail,
-) -> Result<Leased<S>, Refused>
-where
-    S: Send + Sync + 'static,
-    P: Strategy,
-{
-    let draft = Draft::default();
-    let wish = Wish { explain: Some(&draft), ..*wish };
-    let leased = group.pick(&wish).map_err(|refused| in_group(refused, carried));
-    let (at, name) = (wish.now, carried.and_then(|carried| carried.group.clone()));
-    trail.push_explanation(draft.finish(at, name, leased.as_ref().err().cloned()));
-    leased
+    pick: impl FnOnce(&Wish<'_>) -> T,
+    refused: impl FnOnce(&T) -> Option<Refused>,
+) -> T {
+    match carried.and_then(|carried| carried.trail.as_ref()) {
+        Some(trail) if trail.explains() => {
+            let draft = Draft::default();
+            let picked = pick(&Wish { explain: Some(&draft), ..*wish });
+            let group = carried.and_then(|carried| carried.group.clone());
+            let refused = refused(&picked).map(|refused| refused.in_group(group.clone()));
+            let explanation = draft.finish(wish.now, group, refused);
+            // One that waits on has nothing to tell yet.
+            if explanation.refused.is_some() || explanation.picked().is_some() {
+                trail.push_explanation(explanation);
+            }
+            picked
+        }
+        _ => pick(wish),
+    }
 }
 
-fn in_group(refused: Refused, carried: Option<&Carried>) -> Refused {
-    refused.in_group(carried.and_then(|carried| carried.group.clone()))
+impl<S: Clone> Contender<S> {
+    fn new(leased: Leased<S>, picked: Instant) -> Self {
+        let Leased { service, lease, admission, spare } = leased;
+        Self { service: S::clone(&service), lease, admission, spare, picked }
+    }
 }
 
 impl<S, P, B> Readying<S, P, B>
@@ -241,8 +256,12 @@ where
             }
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             search.others -= usize::from(index > 0);
-            match pick(&self.group, Carried::of(request.extensions()), &search.tried, true) {
-                Ok(another) => {
+            let (carried, now) = (Carried::of(request.extensions()), Instant::now());
+            let wish = wish(carried, &search.tried, true, now);
+            let pick = |wish: &Wish<'_>| self.group.pick(wish);
+            match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned()) {
+                Ok(leased) => {
+                    let another = Contender::new(leased, now);
                     search.tried.add(another.lease.deployment());
                     self.contenders.push(another);
                 }
@@ -252,6 +271,8 @@ where
                 }
                 Err(refused) => {
                     let failed = search.failed.take();
+                    let group = carried.and_then(|carried| carried.group.clone());
+                    let refused = refused.in_group(group);
                     return Poll::Ready(Err(failed.unwrap_or_else(|| refused.into())));
                 }
             }
@@ -260,7 +281,7 @@ where
 
     /// Sends the request to a contender that is ready; nothing where it is sent already.
     fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
-        let Contender { mut service, lease, admission, spare, picked: started } = contender;
+        let Contender { mut service, mut lease, admission, spare, picked: started } = contender;
         let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
         let carried = Carried::entry(request.extensions_mut());
@@ -268,7 +289,13 @@ where
         let index = trail.as_ref().map_or(0, |trail| {
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
-        carried.attempt = Some(Attempt { deployment, index, started, admission });
+        carried.pinned = self.group.pinned(carried.demand.as_deref());
+        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
+        let hold = lease.hold().cloned();
+        if let Some(hold) = &hold {
+            hold.sent();
+        }
+        carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -329,6 +356,15 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
+                Projected::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
+                    Ok(Waited { group, request, contender }) => {
+                        state.set(State::readying(group, request, contender));
+                    }
+                    Err(refused) => {
+                        state.set(State::Done);
+                        return Poll::Ready(Err(refused.into()));
+                    }
+                },
                 Projected::Readying { readying } => {
                     match ready!(readying.poll_ready(cx)).map(|ready| readying.call(ready)) {
                         Ok(Some((future, called))) => state.set(State::Calling { future, called }),
@@ -347,7 +383,7 @@ where
                     };
                     return Poll::Ready(match result {
                         Ok(response) => Ok(called.answer(response)),
-                        Err(error) => Err(Error::from_service(error)),
+                        Err(error) => Err(called.fail(Error::from_service(error))),
                     });
                 }
                 Projected::Refused { .. } => {
@@ -364,11 +400,50 @@ where
     }
 }
 
+/// Whether the response says that the deployment has worked on the request: as a layer below has judged it, or else by
+/// its status.
+fn is_taken_on<R>(response: &Response<R>) -> bool {
+    let judged = Answered::of(response.extensions()).and_then(|answered| answered.outcome);
+    let status = response.status();
+    judged.map_or_else(
+        || !status.is_client_error() && !status.is_server_error(),
+        |outcome| outcome.failure().is_none(),
+    )
+}
+
+/// What the provider says is left, where the deployment heeds it. A cooldown heeds a 429.
+fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported> {
+    let heeds =
+        deployment.get_reported_limits() && response.status() != StatusCode::TOO_MANY_REQUESTS;
+    heeds.then(|| reported(response.headers(), SystemTime::now)).flatten()
+}
+
 impl Called {
+    fn fail(mut self, error: Error) -> Error {
+        if let Some(sampling) = self.lease.sampling() {
+            sampling.error(&error);
+        }
+        if let Some(hold) = self.lease.hold()
+            && Failure::from_error(&error).sent() == Sent::No
+        {
+            hold.not_sent();
+        }
+        error
+    }
+
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
-        let Self { lease, method, mut awaited } = self;
+        let Self { mut lease, method, mut awaited } = self;
+        if let Some(hold) = lease.hold() {
+            if is_taken_on(&response) {
+                hold.answered();
+            }
+            hold.heard(report(lease.deployment(), &response).as_ref());
+        }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
+        if let Some(sampling) = lease.sampling() {
+            sampling.head(response.status(), response.headers(), response.extensions());
+        }
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
+    task::Waker,
 };
 
 use fastrand::Rng;
@@ -11,13 +12,20 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
+    waiting::Line,
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Probe, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
+    quota::{Hold, Reservation},
     sync::Lock,
+    trail::Demand,
 };
+
+mod turns;
+
+pub(super) use self::turns::{Seat, Turn};
 
 /// One group of members. Its lock is held for the pick or the release alone.
 pub(crate) struct Group<S, P> {
@@ -31,6 +39,8 @@ struct Inner<S> {
     pool: Pool,
     /// By the index of the member.
     places: Vec<Option<Place<S>>>,
+    /// Those who wait for a place, where they may.
+    line: Option<Box<Line>>,
 }
 
 struct Place<S> {
@@ -47,18 +57,32 @@ pub(crate) struct Leased<S> {
     pub(crate) spare: bool,
 }
 
+impl<S> Inner<S> {
+    fn service(&self, picked: &Picked) -> Option<Arc<S>> {
+        let place = self.places.get(picked.key.index as usize)?;
+        place.as_ref().map(|place| Arc::clone(&place.service))
+    }
+}
+
 impl<S, P> Group<S, P>
 where
     S: Send + Sync + 'static,
     P: Strategy,
 {
     pub(crate) fn new(strategy: P, rng: Rng, max_ejected: f32) -> Arc<Self> {
-        let inner = Inner { pool: Pool::new(rng, max_ejected), places: Vec::new() };
-        Arc::new_cyclic(|this| Self { inner: Lock::new(inner), strategy, this: Weak::clone(this) })
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let pool = Pool::new(rng, max_ejected).of_group(this.as_ptr().addr());
+            let inner = Lock::new(Inner { pool, places: Vec::new(), line: None });
+            Self { inner, strategy, this: Weak::clone(this) }
+        })
     }
 
     pub(crate) fn max_ejected(&self, share: f32) {
-        self.inner.lock().pool.set_max_ejected(share, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.set_max_ejected(share, Instant::now());
+        let next = inner.offer_to_all();
+        drop(inner);
+        wake(next);
     }
 
     pub(crate) fn spill(&self, factor: Option<f32>) {
@@ -75,15 +99,41 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
-        let Picked { key, deployment, admission, probe, spare } =
-            inner.pool.pick(&self.strategy, wish)?;
-        let place = inner.places.get(key.index as usize).and_then(Option::as_ref);
-        let service = place.map(|place| Arc::clone(&place.service));
+        let mut next = None;
+        if inner.line.is_some() && inner.is_held_back(wish.now, &mut next) {
+            let refused = inner.pool.refuse(wish);
+            drop(inner);
+            wake(next);
+            return Err(refused);
+        }
+        let picked = inner.pool.pick(&self.strategy, wish);
+        let unused_probes = inner.pool.take_unused_probes();
+        let service = picked.as_ref().ok().and_then(|picked| inner.service(picked));
         drop(inner);
-        let lease = Lease { group: Arc::clone(self) as Arc<dyn Release>, key, deployment, probe };
+        drop(unused_probes);
+        self.lease(picked?, service)
+    }
+
+    /// With the group's lock free: a lease that is dropped takes it.
+    fn lease(
+        self: &Arc<Self>,
+        picked: Picked,
+        service: Option<Arc<S>>,
+    ) -> Result<Leased<S>, Refused> {
+        let Picked { key, deployment, admission, hold, probe, spare } = picked;
+        let group = Arc::clone(self) as Arc<dyn Release>;
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
+    }
+
+    /// By what a request is pinned here, where the strategy remembers that.
+    pub(crate) fn pinned(&self, demand: Option<&Demand>) -> Option<Pinned> {
+        let pins = self.strategy.pins()?.clone();
+        let affinity = demand.and_then(|demand| demand.affinity.as_deref());
+        let key = affinity.map(|affinity| Pins::key(self.this.as_ptr().addr(), affinity));
+        Some(Pinned { pins, key })
     }
 
     pub(crate) fn deployments(&self) -> Vec<Deployment> {
@@ -95,8 +145,10 @@ where
         let members: Vec<_> = members.into_iter().collect();
         let mut inner = self.inner.lock();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop(before);
+        wake(next);
     }
 
     /// Makes `members` the whole group.
@@ -110,8 +162,10 @@ where
         let gone: Vec<_> =
             leave.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
         let before = self.put(&mut inner, members);
+        let next = inner.offer_to_all();
         drop(inner);
         drop((gone, before));
+        wake(next);
     }
 
     pub(crate) fn remove(&self, id: &str) -> Option<Deployment> {
@@ -119,7 +173,9 @@ where
         let key = inner.pool.find(id)?;
         let gone = self.take_away(&mut inner, key);
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
+        wake(next);
         gone.map(|(deployment, _)| deployment)
     }
 
@@ -134,37 +190,47 @@ where
         }
         let gone = if idle { self.take_away(&mut inner, key) } else { None };
         inner.pool.rebuild(Instant::now());
+        let next = inner.offer_to_all();
         drop(inner);
         drop(gone);
+        wake(next);
         Some(receiver)
     }
 
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
-        let mut before = Vec::new();
+        let mut replaced = Vec::new();
         let there = inner
             .pool
             .keys()
             .map(|(deployment, key)| (deployment.id().to_owned(), (deployment.clone(), key)));
         let mut there: HashMap<_, _> = there.collect();
+        let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            if let Some((vitals, key)) = there.get(deployment.id()) {
-                inner.pool.update(*key, deployment.with_vitals_of(vitals));
+            if let Some((before, key)) = there.get_mut(deployment.id()) {
+                let deployment = deployment.with_vitals_of(before);
+                before.unwatch(&self.watcher(), *key);
+                deployment.watch(&self.watcher(), *key);
+                *before = deployment.clone();
+                inner.pool.update(*key, deployment);
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
-                    before.push(std::mem::replace(&mut place.service, service));
+                    replaced.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
+            }
+            if let Some(decay) = decay {
+                deployment.latency().sample_over(decay);
             }
             let key = inner.pool.add(deployment.clone());
             there.insert(deployment.id().to_owned(), (deployment.clone(), key));
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key);
+            deployment.watch(&self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
-        before
+        replaced
     }
 }
 
@@ -179,7 +245,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key);
+        deployment.unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -191,7 +257,21 @@ where
     P: Send + Sync,
 {
     fn changed(&self, member: Key) {
-        self.inner.lock().pool.changed(member, Instant::now());
+        let mut inner = self.inner.lock();
+        inner.pool.changed(member, Instant::now());
+        let next = inner.offer_after_change(member);
+        drop(inner);
+        wake(next);
+    }
+
+    fn deployment(&self, member: Key) -> Option<Deployment> {
+        self.inner.lock().pool.deployment(member).cloned()
+    }
+}
+
+fn wake(next: Option<Waker>) {
+    if let Some(waker) = next {
+        waker.wake();
     }
 }
 
@@ -208,8 +288,10 @@ where
     fn release(&self, key: Key) {
         let mut inner = self.inner.lock();
         let gone = inner.pool.release(key).and_then(|drained| self.take_away(&mut inner, drained));
+        let next = inner.offer();
         drop(inner);
         drop(gone);
+        wake(next);
     }
 }
 
@@ -218,26 +300,58 @@ pub struct Lease {
     group: Arc<dyn Release>,
     key: Key,
     deployment: Deployment,
+    /// Given back before the place, so that the group sees what it leaves.
+    hold: Option<Reservation>,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
+    /// Where something reads latencies.
+    sampling: Option<Box<Sampling>>,
 }
 
 impl Lease {
+    /// Measures the request, which is sent now.
+    pub(super) fn measure(&mut self, started: Instant, stream: bool) {
+        self.sampling = Sampling::begin(&self.deployment, started, stream);
+    }
+
+    pub(super) fn sampling(&mut self) -> Option<&mut Sampling> {
+        self.sampling.as_deref_mut()
+    }
+
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// What it holds of quotas, where there are any.
+    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
+        Some(self.hold.as_ref()?.hold())
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.deployment.vacate();
+        let is_awaited = self.deployment.vacate();
+        drop(self.hold.take());
         self.group.release(self.key);
+        if is_awaited {
+            self.deployment.health().tell();
+        }
         drop(self.probe.take());
     }
 }
 
 impl OnEnd for Lease {
-    fn on_end(self, _: &End<'_>) {}
+    fn on_data(&mut self) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.chunk();
+        }
+    }
+
+    fn on_end(mut self, end: &End<'_>) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.end(end);
+        }
+    }
 }
 
 impl std::fmt::Debug for Lease {

@@ -1,6 +1,6 @@
 use tower_layer::Layer;
 
-use super::{Balance, Strategy, TagMatch};
+use super::{Balance, QueuePolicy, Strategy, TagMatch};
 use crate::{
     deployment::Deployment,
     upstream::{SendTo, Upstream},
@@ -39,17 +39,18 @@ pub struct BalanceLayer<P> {
 }
 
 /// What a balance may be told besides its members.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) seed: Option<u64>,
-    pub(super) max_ejected: f32,
-    pub(super) spill: Option<f32>,
-    pub(super) tags: TagMatch,
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: Option<u64>,
+    pub(crate) max_ejected: f32,
+    pub(crate) spill: Option<f32>,
+    pub(crate) tags: TagMatch,
+    pub(crate) queue: Option<QueuePolicy>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, max_ejected: 0.5, spill: None, tags: TagMatch::Any }
+        Self { seed: None, max_ejected: 0.5, spill: None, tags: TagMatch::Any, queue: None }
     }
 }
 
@@ -92,6 +93,14 @@ impl<P> BalanceLayer<P> {
         self
     }
 
+    /// Lets requests wait for a place when none is free. Default: they are refused, so that a fallback, a retry or the
+    /// caller can do something else with them at once.
+    #[must_use]
+    pub fn queue(mut self, policy: QueuePolicy) -> Self {
+        self.options.queue = Some(policy);
+        self
+    }
+
     /// Makes the random choices repeatable.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -112,6 +121,6 @@ where
             .members
             .iter()
             .map(|(deployment, to)| (deployment.clone(), to.layer(inner.clone())));
-        Balance::with_options(self.strategy.clone(), members, self.options)
+        Balance::with_options(self.strategy.clone(), members, self.options.clone())
     }
 }

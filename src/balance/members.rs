@@ -34,6 +34,12 @@ where
         self.group.deployments()
     }
 
+    /// How many requests wait for a place, by class, the first class first; empty where none [may](super::QueuePolicy).
+    #[must_use]
+    pub fn waiting(&self) -> Vec<usize> {
+        self.group.waiting()
+    }
+
     /// Puts a deployment in, or another service and other attributes in the stead of the one with its id.
     pub fn insert(&self, deployment: Deployment, service: S) {
         self.group.insert([(deployment, service)]);

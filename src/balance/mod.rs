@@ -42,6 +42,8 @@
 //! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller
 //! sees the real answer; unless a [`Fallback`](crate::fallback::Fallback) above has somewhere else to go.
 //!
+//! With [`Balance::queue`] a request that finds none free waits for one instead, see [`QueuePolicy`].
+//!
 //! # Readiness
 //!
 //! `poll_ready` is always ready. The picked service's own readiness is driven by the response future: if it fails,
@@ -58,15 +60,22 @@ mod queue;
 mod service;
 mod slots;
 mod strategy;
+mod waiting;
 
 pub use self::candidates::{Candidate, Candidates, Choice};
 pub use self::future::ResponseFuture;
 pub use self::group::Lease;
 pub use self::layer::BalanceLayer;
+pub(crate) use self::layer::Options;
 pub use self::members::{Drained, Members};
 pub use self::pool::TagMatch;
 pub use self::service::{Balance, ResponseBody};
-pub use self::strategy::{AnyStrategy, LeastBusy, RoundRobin, Strategy, WeightedShuffle};
+pub use self::strategy::{
+    Affinity, AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestCost, LowestLatency,
+    LowestUsage, PerRequest, PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
+};
+pub use self::waiting::{PriorityClass, QueuePolicy};
+pub use crate::deployment::Pins;
 
 #[cfg(doc)]
 use crate::Deployment;

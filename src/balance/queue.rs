@@ -150,6 +150,14 @@ impl Queue {
         None
     }
 
+    /// The lowest level that this share of the slots that are in, of 1, have or are below.
+    #[allow(clippy::cast_sign_loss, reason = "the share is not negative")]
+    pub(crate) fn quantile(&self, share: f64) -> u32 {
+        let below = (share.clamp(0.0, 1.0) * f64::from(self.order.len() as u32)).ceil() as u32;
+        let level = self.ends.iter().position(|end| *end >= below.max(1));
+        level.map_or(0, |level| level as u32)
+    }
+
     /// The owner of any slot that is in and `accepted`, each such slot as likely as the others.
     pub(crate) fn any(&self, rng: &mut Rng, mut accepted: impl FnMut(u32) -> bool) -> Option<u32> {
         const DRAWS: usize = 4;

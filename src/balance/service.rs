@@ -15,6 +15,7 @@ use super::{
     members::Members,
     pool::TagMatch,
     strategy::Strategy,
+    waiting::QueuePolicy,
 };
 use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
 
@@ -38,7 +39,7 @@ where
         Self::with_options(strategy, members, Options::default())
     }
 
-    pub(super) fn with_options(
+    pub(crate) fn with_options(
         strategy: P,
         members: impl IntoIterator<Item = (Deployment, S)>,
         options: Options,
@@ -48,6 +49,9 @@ where
         group.spill(options.spill);
         group.tags(options.tags);
         group.insert(members);
+        if let Some(policy) = options.queue {
+            group.queue(policy);
+        }
         Self { group }
     }
 
@@ -78,6 +82,15 @@ where
     #[must_use]
     pub fn tags(self, how: TagMatch) -> Self {
         self.group.tags(how);
+        self
+    }
+
+    /// Lets requests wait for a place when none is free, as of
+    /// [`BalanceLayer::queue`](super::BalanceLayer::queue). Default: they are refused. Requests that wait by another
+    /// policy when this one is set are refused.
+    #[must_use]
+    pub fn queue(self, policy: QueuePolicy) -> Self {
+        self.group.queue(policy);
         self
     }
 

@@ -30,6 +30,9 @@ pub enum End<'a> {
 
 /// What is done at the end of a [`WatchedBody`].
 pub trait OnEnd {
+    /// Takes that bytes have come. Called for each frame that has some, before it is handed on.
+    fn on_data(&mut self) {}
+
     /// Takes the end. Called once at most; from a drop too, so it must not panic.
     fn on_end(self, end: &End<'_>);
 }
@@ -123,8 +126,11 @@ where
                 if let Some(trailers) = frame.trailers_ref() {
                     watch.end(&End::Trailers(trailers));
                 } else {
-                    if let Some(data) = frame.data_ref().filter(|_| watch.remaining != UNKNOWN) {
-                        let read = data.remaining() as u64;
+                    let read = frame.data_ref().map_or(0, Buf::remaining) as u64;
+                    if let Some(on_end) = watch.on_end.as_mut().filter(|_| read > 0) {
+                        on_end.on_data();
+                    }
+                    if watch.remaining != UNKNOWN {
                         watch.remaining = watch.remaining.saturating_sub(read);
                     }
                     // HTTP stacks may never poll again once this holds.

@@ -11,23 +11,37 @@
 use std::{
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+mod cached;
+mod expected;
 pub(crate) mod health;
+mod latency;
+mod limits;
+mod pins;
 mod price;
 mod usage;
+mod watchers;
 
+use self::cached::CachedShare;
+pub use self::expected::Expected;
 pub(crate) use self::health::{
-    Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+    Admission, Aside, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
+pub use self::latency::Latency;
+pub(crate) use self::latency::{Measure, Reading, Sampling};
+use self::limits::Limits;
+pub(crate) use self::pins::Pinned;
+pub use self::pins::Pins;
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
-use crate::sync::Lock;
+pub(crate) use self::watchers::Watchers;
+use crate::{hash::hash, quota::Account, sync::Lock};
 
 /// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
 ///
@@ -39,9 +53,11 @@ pub struct Deployment(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     id: Arc<str>,
+    id_hash: u64,
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
+    limits: Limits,
     timeout: Option<Duration>,
     stream_timeout: Option<Duration>,
     retries: Option<u32>,
@@ -69,8 +85,16 @@ struct Vitals {
     picked: AtomicU64,
     /// How many of the picks are over: with them two counts that only grow make three.
     ended: AtomicU64,
+    /// Someone found all its places taken since one was last given back.
+    is_awaited: AtomicBool,
     health: Health,
+    latency: Latency,
     usage: Lock<UsageTotals>,
+    /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
+    mean_output: AtomicU32,
+    cached: CachedShare,
+    /// What it took under limits of its own, once it has such.
+    account: OnceLock<Arc<Account>>,
 }
 
 impl Deployment {
@@ -78,11 +102,14 @@ impl Deployment {
     /// metrics, so it should not hold a secret.
     #[must_use]
     pub fn new(id: impl Into<Arc<str>>) -> Self {
+        let id = id.into();
         Self(Arc::new(Inner {
-            id: id.into(),
+            id_hash: hash(0, id.as_bytes()),
+            id,
             weight: 1,
             order: None,
             max_parallel_requests: None,
+            limits: Limits::default(),
             timeout: None,
             stream_timeout: None,
             retries: None,
@@ -113,8 +140,8 @@ impl Deployment {
         self
     }
 
-    /// How many requests a balance may have in flight on it at a time: a full one is passed over. Each balance it is a
-    /// member of counts its own. No limit by default; 0 means no limit, as in LiteLLM.
+    /// How many requests may be in flight on it at a time, from all balances it is a member of: a full one is passed over.
+    /// No limit by default; 0 means no limit, as in LiteLLM.
     #[must_use]
     pub fn max_parallel_requests(mut self, limit: u32) -> Self {
         Arc::make_mut(&mut self.0).max_parallel_requests = Some(limit).filter(|limit| *limit > 0);
@@ -217,11 +244,13 @@ impl Deployment {
         self
     }
 
-    /// Takes over the vitals of `other`, so that what is in flight and what is known of its health stay with an id
-    /// whose attributes change.
+    /// Takes over the vitals of `other`, so that what is in flight, what its limits have counted and what is known of its
+    /// health stay with an id whose attributes change.
     #[must_use]
     pub fn with_vitals_of(mut self, other: &Self) -> Self {
-        Arc::make_mut(&mut self.0).vitals = Arc::clone(&other.0.vitals);
+        let inner = Arc::make_mut(&mut self.0);
+        inner.vitals = Arc::clone(&other.0.vitals);
+        inner.limits.count_in(&inner.id, &inner.vitals);
         self
     }
 
@@ -323,6 +352,14 @@ impl Deployment {
         *self.0.vitals.usage.lock()
     }
 
+    /// The share of the input, of 1, that came from the provider's cache where a request was sent here because an earlier
+    /// one with the same key was: of late, by what the answers tell. None until 32 such answers with at least 1,024 tokens
+    /// of input have come, or where nothing tells, as `llm::Meter` does. [`Affinity`](crate::balance::Affinity) goes by it.
+    #[must_use]
+    pub fn cached_share(&self) -> Option<f64> {
+        self.0.vitals.cached.get()
+    }
+
     /// The [name of its model](Self::model).
     #[must_use]
     pub fn get_model(&self) -> Option<&str> {
@@ -351,9 +388,26 @@ impl Deployment {
         &self.0.vitals.health
     }
 
+    /// How fast it answers, and how often it fails.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.0.vitals.latency
+    }
+
     /// Equal for handles with the same vitals, different for all others that live at the same time.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0.vitals).addr()
+    }
+
+    /// Equal in all processes for those with the same id.
+    pub(crate) fn id_hash(&self) -> u64 {
+        self.0.id_hash
+    }
+
+    /// Enters the share of the input that came from a cache.
+    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    pub(crate) fn cached(&self, share: f32) {
+        self.0.vitals.cached.add(share);
     }
 
     /// Enters what an answer took, and what it cost, where that is known.
@@ -362,15 +416,16 @@ impl Deployment {
         expect(dead_code, reason = "only answers of models are counted")
     )]
     pub(crate) fn used(&self, usage: &Usage, cost: Option<f64>) {
-        self.0.vitals.usage.lock().add(usage, cost);
+        let Vitals { usage: totals, mean_output, .. } = &*self.0.vitals;
+        let mut totals = totals.lock();
+        totals.add(usage, cost);
+        mean_output.store(totals.mean_output().to_bits(), Ordering::Relaxed);
     }
 
-    pub(crate) fn occupy(&self) {
-        self.0.vitals.picked.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn vacate(&self) {
-        self.0.vitals.ended.fetch_add(1, Ordering::Release);
+    /// The tokens its answers have had on average; none before the first.
+    pub(crate) fn mean_output(&self) -> Option<f32> {
+        let mean = f32::from_bits(self.0.vitals.mean_output.load(Ordering::Relaxed));
+        Some(mean).filter(|mean| *mean > 0.0)
     }
 }
 

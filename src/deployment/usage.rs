@@ -31,6 +31,12 @@ pub struct UsageTotals {
 }
 
 impl UsageTotals {
+    /// The tokens of an answer's output, on average; 0 before the first.
+    #[expect(clippy::cast_precision_loss, reason = "a mean needs no more")]
+    pub(crate) fn mean_output(&self) -> f32 {
+        self.usage.output as f32 / self.answers.max(1) as f32
+    }
+
     pub(crate) fn add(&mut self, usage: &Usage, cost: Option<f64>) {
         let all = &mut self.usage;
         all.input = all.input.saturating_add(usage.input);

@@ -4,7 +4,7 @@ use tower_layer::Identity;
 
 use super::layer::{FleetLayer, Group, Inner};
 use crate::{
-    balance::{AnyStrategy, Strategy, TagMatch, WeightedShuffle},
+    balance::{AnyStrategy, Options, QueuePolicy, Strategy, TagMatch, WeightedShuffle},
     cooldown::CooldownPolicy,
     deployment::Deployment,
     fallback::FallbackPlan,
@@ -33,9 +33,7 @@ pub(super) struct Settings {
     pub(super) fallback: FallbackPlan,
     pub(super) timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
-    pub(super) max_ejected: f32,
-    pub(super) spill: Option<f32>,
-    pub(super) tags: TagMatch,
+    pub(super) balance: Options,
 }
 
 impl FleetBuilder {
@@ -50,9 +48,7 @@ impl FleetBuilder {
             fallback: FallbackPlan::new(),
             timeout: None,
             stream_timeout: None,
-            max_ejected: 0.5,
-            spill: None,
-            tags: TagMatch::Any,
+            balance: Options::default(),
         };
         Self { settings, attempt: Identity::new() }
     }
@@ -142,7 +138,7 @@ impl<L> FleetBuilder<L> {
     /// [`BalanceLayer::max_ejected`](crate::balance::BalanceLayer::max_ejected). Default 0.5.
     #[must_use]
     pub fn max_ejected(mut self, share: f32) -> Self {
-        self.settings.max_ejected = share;
+        self.settings.balance.max_ejected = share;
         self
     }
 
@@ -150,14 +146,22 @@ impl<L> FleetBuilder<L> {
     /// [`BalanceLayer::spill`](crate::balance::BalanceLayer::spill). Off by default.
     #[must_use]
     pub fn spill(mut self, factor: f32) -> Self {
-        self.settings.spill = Some(factor);
+        self.settings.balance.spill = Some(factor);
         self
     }
 
     /// How the tags of a request choose among those of a group's deployments. Default [`TagMatch::Any`].
     #[must_use]
     pub fn tags(mut self, how: TagMatch) -> Self {
-        self.settings.tags = how;
+        self.settings.balance.tags = how;
+        self
+    }
+
+    /// Lets the requests of each group wait for a place when none is free, in a line of its own, as of
+    /// [`BalanceLayer::queue`](crate::balance::BalanceLayer::queue). Default: they are refused, and fall back.
+    #[must_use]
+    pub fn queue(mut self, policy: QueuePolicy) -> Self {
+        self.settings.balance.queue = Some(policy);
         self
     }
 

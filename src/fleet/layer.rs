@@ -101,13 +101,8 @@ where
         };
         let groups = settings.groups.iter().map(|group| {
             let members = group.members.iter().map(member);
-            let balance = Balance::new(settings.strategy.clone(), members)
-                .max_ejected(settings.max_ejected)
-                .tags(settings.tags);
-            let balance = match settings.spill {
-                Some(factor) => balance.spill(factor),
-                None => balance,
-            };
+            let (strategy, options) = (settings.strategy.clone(), settings.balance.clone());
+            let balance = Balance::with_options(strategy, members, options);
             (group.name.clone(), balance)
         });
         let aliases = settings.aliases.iter().map(|(name, group)| (name.clone(), group.clone()));

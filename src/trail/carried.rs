@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error,
+    deployment::Pinned,
     outcome::{Classify, Failure, Kinds, Outcome},
     sync::Lock,
 };
@@ -19,6 +20,8 @@ pub(crate) struct Carried {
     pub(crate) demand: Option<Arc<Demand>>,
     pub(crate) trail: Option<Trail>,
     pub(crate) attempt: Option<Attempt>,
+    /// By what this attempt is pinned, where its strategy remembers.
+    pub(crate) pinned: Option<Pinned>,
     pub(crate) fallbacks: Option<Fallbacks>,
     pub(crate) captured: Option<Captured>,
     /// What the body asks for, and where in it.

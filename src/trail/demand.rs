@@ -23,6 +23,11 @@ pub struct Demand {
     pub region: Option<Arc<str>>,
     /// Requests with the same key are best served by the same deployment.
     pub affinity: Option<Arc<str>>,
+    /// The key is a guess at who shares a provider's cache, such as the beginning of the prompt: it holds as long as that
+    /// pays. Otherwise it names what belongs together, such as a session.
+    pub affinity_is_guess: bool,
+    /// The id of the answer that the request goes on from: only the deployment that gave it knows it.
+    pub continues: Option<Arc<str>>,
     /// Lower goes first.
     pub priority: Option<i32>,
     /// Who asks, by a name that holds no secret: those who ask are served in turn where requests wait.

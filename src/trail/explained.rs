@@ -56,6 +56,18 @@ pub enum Removed {
     Weight,
     /// It has all the requests it may have at a time.
     Full,
+    /// Of one of its limits too little is left for the request.
+    Limited {
+        /// For how long from the pick on, where that is known.
+        wait: Option<Duration>,
+    },
+    /// Too little is left of the money that may be spent on it.
+    Budget {
+        /// For how long from the pick on, where that is known.
+        wait: Option<Duration>,
+    },
+    /// The request takes more than one of its limits ever has.
+    TooLarge,
     /// The input is too long for it.
     ContextWindow,
     /// It is not in the region that the request must stay in.
@@ -191,6 +203,15 @@ impl fmt::Display for Removed {
             Self::OnTrial => f.write_str("is on trial, and others try it"),
             Self::Weight => f.write_str("has no weight"),
             Self::Full => f.write_str("has all the requests it may have at a time"),
+            Self::Limited { wait } => {
+                f.write_str("has too little left of a limit")?;
+                after(f, *wait)
+            }
+            Self::Budget { wait } => {
+                f.write_str("has too little left of a budget")?;
+                after(f, *wait)
+            }
+            Self::TooLarge => f.write_str("may never have as much"),
             Self::ContextWindow => f.write_str("takes no input as long"),
             Self::Region => f.write_str("is not in the region"),
             Self::Endpoint => f.write_str("does not have the endpoint"),
@@ -203,6 +224,10 @@ impl fmt::Display for Removed {
             Self::Order => f.write_str("is of another order"),
         }
     }
+}
+
+fn after(f: &mut fmt::Formatter<'_>, wait: Option<Duration>) -> fmt::Result {
+    wait.map_or(Ok(()), |wait| write!(f, " for {:.1} s more", wait.as_secs_f64()))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub struct Step {
     pub(super) deployment: Option<Deployment>,
     pub(super) group: Option<GroupName>,
     pub(super) started: Instant,
+    pub(super) waited: Option<Duration>,
     pub(super) took: Option<Duration>,
     pub(super) outcome: Option<Outcome>,
     pub(super) spent: Option<Spent>,
@@ -48,6 +49,12 @@ impl Step {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// How long it had waited for its place, where none was free [at once](crate::balance::QueuePolicy).
+    #[must_use]
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
     }
 
     /// How long until the response head, the error or the cancellation; none while it is awaited.

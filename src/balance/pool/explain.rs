@@ -9,6 +9,7 @@ use crate::{
     balance::candidates::Filter,
     deployment::Refusal,
     error::Refused,
+    quota::{Room, Shortage, Unit},
     trail::{Considered, Explanation, GroupName, Removed},
 };
 
@@ -58,9 +59,16 @@ impl Draft {
 }
 
 impl Pool {
-    /// Notes how the members stand before `picked` gets the request.
+    /// Notes how the members stand before `picked` gets the request, if that is wanted.
+    #[inline]
+    pub(super) fn explain(&self, wish: &Wish<'_>, needs: Option<Needs<'_>>, picked: Option<usize>) {
+        if let Some(draft) = wish.explain {
+            self.note(draft, wish, needs, picked);
+        }
+    }
+
     #[cold]
-    pub(super) fn explain(
+    fn note(
         &self,
         draft: &Draft,
         wish: &Wish<'_>,
@@ -99,8 +107,8 @@ fn removed(
     };
     let by_room = || match member {
         _ if member.slots.is_empty() => Some(Removed::Weight),
-        _ if member.is_full() => Some(Removed::Full),
-        _ => None,
+        _ if member.deployment.is_full() => Some(Removed::Full),
+        _ => short_of(&member.deployment.shortage(wish.demand, wish.now)?, wish.now),
     };
     let by_needs = || needs.and_then(|needs| needs.lacking(&member.deployment));
     let was_tried = || draft.skips_tried.get() && wish.tried.contains(member.identity);
@@ -113,4 +121,19 @@ fn removed(
     let by_order =
         || draft.tier.get().is_some_and(|tier| tier != member.tier).then_some(Removed::Order);
     by_health.or_else(by_room).or_else(by_needs).or_else(by_past).or_else(by_ramp).or_else(by_order)
+}
+
+/// The same of its quotas.
+fn short_of(shortage: &Shortage, now: Instant) -> Option<Removed> {
+    let wait = match shortage.room {
+        Room::Open => return None,
+        Room::Held => None,
+        Room::Until(at) => Some(at.saturating_duration_since(now)),
+        Room::Never if shortage.limit.is_nothing() => return Some(Removed::Budget { wait: None }),
+        Room::Never => return Some(Removed::TooLarge),
+    };
+    Some(match shortage.limit.unit() {
+        Unit::Dollars => Removed::Budget { wait },
+        _ => Removed::Limited { wait },
+    })
 }

@@ -1,6 +1,6 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Candidates, Choice, Strategy};
+use super::{Candidates, Choice, Pins, Strategy};
 
 /// Any strategy, its type hidden: a cheap handle.
 ///
@@ -19,6 +19,14 @@ impl AnyStrategy {
 impl Strategy for AnyStrategy {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         self.0.pick(candidates)
+    }
+
+    fn latency_decay(&self) -> Option<Duration> {
+        self.0.latency_decay()
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        self.0.pins()
     }
 }
 

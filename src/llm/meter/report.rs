@@ -1,11 +1,13 @@
 use std::{fmt, sync::Arc};
 
 use http::{Extensions, Uri};
+use tokio::time::Instant;
 
 use crate::{
     Deployment, GroupName, Trail,
     deployment::Usage,
     llm::{Endpoint, PriceList},
+    quota::Hold,
     trail::{Captured, Carried, Spent},
 };
 
@@ -51,9 +53,11 @@ where
 /// Whom the usage of an answer concerns.
 pub(super) struct Report {
     deployment: Option<Deployment>,
+    hold: Option<Arc<Hold>>,
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
+    started: Option<Instant>,
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
@@ -75,9 +79,11 @@ impl Report {
         let demand = carried.and_then(|carried| carried.demand.as_ref());
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
+            started: attempt.map(|attempt| attempt.started),
             endpoint: inspected
                 .and_then(|inspected| inspected.endpoint)
                 .or_else(|| Endpoint::of_path(uri.path())),
@@ -115,6 +121,12 @@ impl Report {
         let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
+            if let Some(started) = self.started.filter(|_| whole) {
+                deployment.latency().answered_in(usage.output, started);
+            }
+        }
+        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
+            hold.settle(&usage, cost);
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

@@ -1,0 +1,49 @@
+use super::{Candidate, Candidates, Choice, Strategy};
+use crate::{
+    deployment::{Price, Usage},
+    trail::Demand,
+};
+
+/// The deployment on which this request is expected to cost least; of several, the least busy.
+///
+/// What it costs is by the [price](crate::Deployment::price) of the deployment, its tiers included, the
+/// [input](Demand::input_tokens) of the request, and the output its group's answers have had on average so far (256
+/// tokens before there were any), or the [most it may have](Demand::output_tokens), whichever is less. So it depends on
+/// the request: cheap input wins for long prompts, cheap output for long answers. Where the input is not known, as much
+/// is expected as of output.
+///
+/// A price of 0 is the cheapest. A deployment without a price comes after all that have one. LiteLLM calls it
+/// `cost-based-routing`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LowestCost;
+
+/// The output expected before any answer was counted: OpenAI's API had 256 as the most an answer may have for long, and a
+/// chat's answer is about that.
+const OUTPUT: f32 = 256.0;
+
+impl Strategy for LowestCost {
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        let expected = expected(candidates);
+        let cost = |price: &Price| price.cost(&expected);
+        // Infinity is more than any price, and its own equal.
+        candidates
+            .lowest_then_least_busy(|one| one.deployment().get_price().map_or(f64::INFINITY, cost))
+    }
+}
+
+/// One number of tokens for all candidates, so that equal prices are a tie.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tokens are not negative"
+)]
+fn expected(candidates: &Candidates<'_>) -> Usage {
+    let demand = candidates.demand();
+    let means = candidates.iter().filter_map(|one: Candidate<'_>| one.deployment().mean_output());
+    let (sum, count) = means.fold((0.0, 0.0), |(sum, count), mean| (sum + mean, count + 1.0));
+    let mean = if count > 0.0 { sum / count } else { OUTPUT };
+    let most = demand.and_then(|demand: &Demand| demand.output_tokens).unwrap_or(u64::MAX);
+    let output = (mean.round() as u64).min(most);
+    let input = demand.and_then(|demand| demand.input_tokens).unwrap_or(output);
+    Usage { input, output, ..Usage::default() }
+}

@@ -1,0 +1,247 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Candidate, Candidates, Choice, Strategy};
+use crate::deployment::{Measure, Reading};
+
+/// The deployment that is expected to answer soonest. LiteLLM calls it `latency-based-routing`.
+///
+/// The expected time is what [answers took](crate::deployment::Latency) lately, where a failure costs a
+/// [penalty](Self::penalty) and another try: `(time + failed × penalty) / (1 − failed)`, `failed` being the share of
+/// failures. It is multiplied by the requests in flight for the weight, plus one, as in Finagle's peak EWMA balancing: a
+/// fast deployment gets more requests, not all of them. A failure is a bad sample however fast it came, so a deployment
+/// that fails at once draws no traffic, also without a cooldown; a request that the caller gave up counts only where it
+/// had lasted longer than was expected. The [balance](super::super::Balance) measures all this itself.
+///
+/// A deployment nothing is known of is expected to be as fast as the median of the others. While it has nothing in
+/// flight, it gets one request at once, up to three times until one is answered. And a small [share](Self::explore) of
+/// the requests goes to whichever was silent longest.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_fleet::balance::{LatencyMeasure, LowestLatency};
+///
+/// let strategy = LowestLatency::new()
+///     .by(LatencyMeasure::FirstByte)
+///     .buffer(0.1)
+///     .decay(Duration::from_secs(30));
+/// ```
+#[derive(Clone, Debug)]
+pub struct LowestLatency {
+    by: LatencyMeasure,
+    buffer: f64,
+    decay: Duration,
+    penalty: Duration,
+    explore: f64,
+}
+
+/// The time that [`LowestLatency`] goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LatencyMeasure {
+    /// [`FirstChunk`](Self::FirstChunk) for requests that [want a stream](crate::Demand::stream); for others
+    /// [`PerToken`](Self::PerToken) where tokens are counted, else [`FirstByte`](Self::FirstByte).
+    #[default]
+    Auto,
+    /// Until the response head.
+    FirstByte,
+    /// Until the first bytes of the body, of answers that are streams.
+    FirstChunk,
+    /// That of a whole answer for each token of its output, where `llm::Meter` counts them: long answers are not slow
+    /// ones.
+    PerToken,
+}
+
+/// Requests that a deployment gets before anything is known of it.
+const TRIALS: u64 = 3;
+
+/// The tokens of a typical answer, to make times for a token comparable to the penalty.
+const TYPICAL_OUTPUT: f32 = 256.0;
+
+/// The seconds below which no time is expected to be.
+const LEAST: f32 = 1e-6;
+
+impl LowestLatency {
+    /// With the defaults of the setters.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            by: LatencyMeasure::Auto,
+            buffer: 0.0,
+            decay: Duration::from_secs(10),
+            penalty: Duration::from_secs(10),
+            explore: 0.01,
+        }
+    }
+
+    /// What time counts. Default [`LatencyMeasure::Auto`].
+    #[must_use]
+    pub fn by(mut self, measure: LatencyMeasure) -> Self {
+        self.by = measure;
+        self
+    }
+
+    /// How much worse than the best a deployment may be and still count as its equal, of 1: equals are spread by least
+    /// busy. Default 0, as in LiteLLM, where it is `lowest_latency_buffer`; there equals are drawn at random.
+    #[must_use]
+    pub fn buffer(mut self, share: f64) -> Self {
+        self.buffer = share;
+        self
+    }
+
+    /// How long samples matter: one counts for a third (1/e) after this time, and so does what is known of a deployment
+    /// that gets no requests. Default 10 s, as in Finagle: about as long as an answer of a model takes. The deployment
+    /// keeps one average, so of several balances that have it the one made last says.
+    #[must_use]
+    pub fn decay(mut self, time: Duration) -> Self {
+        self.decay = time;
+        self
+    }
+
+    /// What a failure costs, beside the time of another try. Default 10 s: more than an answer takes, so that a
+    /// deployment with one failure in four comes after one that is twice as slow.
+    #[must_use]
+    pub fn penalty(mut self, time: Duration) -> Self {
+        self.penalty = time;
+        self
+    }
+
+    /// The share of requests, of 1, that go to the deployment that was silent longest, if it was for longer than the
+    /// [decay](Self::decay). Default 0.01; 0 leaves it to the decay alone to bring slow ones back.
+    #[must_use]
+    pub fn explore(mut self, share: f64) -> Self {
+        self.explore = share;
+        self
+    }
+
+    /// The candidate with the least expected time, multiplied by what `times` says.
+    pub(super) fn fastest(
+        &self,
+        candidates: &mut Candidates<'_>,
+        times: impl Fn(&Candidate<'_>) -> f64,
+    ) -> Option<Choice> {
+        if self.explore > 0.0 && candidates.rng().f64() < self.explore {
+            let silent = self.most_silent(candidates);
+            if silent.is_some() {
+                return silent;
+            }
+        }
+        let mut expected = Expected {
+            measure: self.measure(candidates),
+            now: candidates.now(),
+            penalty: self.penalty.as_secs_f32(),
+            unknown: f32::NAN,
+        };
+        let mut unknown = false;
+        let mut fastest = candidates.lowest(|one| {
+            let score = expected.time(&one) * times(&one);
+            unknown |= score.is_nan();
+            score
+        });
+        if unknown {
+            expected.unknown = expected.median(candidates);
+            fastest = candidates.lowest(|one| expected.time(&one) * times(&one));
+        }
+        if self.buffer > 0.0 {
+            let best = candidates.get(fastest?)?;
+            let most = expected.time(&best) * times(&best) * (1.0 + self.buffer);
+            let is_equal = |one: &Candidate<'_>| expected.time(one) * times(one) <= most;
+            // Times may change meanwhile; then these are some that are, or were, about as fast.
+            fastest = candidates.lowest_then_least_busy(|one| f64::from(u8::from(!is_equal(&one))));
+        }
+        fastest
+    }
+
+    /// One for all candidates, so that their times can be compared.
+    fn measure(&self, candidates: &Candidates<'_>) -> Measure {
+        let wanted = match self.by {
+            LatencyMeasure::FirstByte => return Measure::FirstByte,
+            LatencyMeasure::FirstChunk => return Measure::FirstChunk,
+            LatencyMeasure::PerToken => return Measure::PerToken,
+            LatencyMeasure::Auto if candidates.demand().is_some_and(|demand| demand.stream) => {
+                Measure::FirstChunk
+            }
+            LatencyMeasure::Auto => Measure::PerToken,
+        };
+        let is_known = candidates.iter().any(|one| one.deployment().latency().knows(wanted));
+        if is_known { wanted } else { Measure::FirstByte }
+    }
+
+    /// The candidate that was silent longest, and long enough for what is known of it to be old.
+    fn most_silent(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        let now = candidates.now();
+        let silence = |one: &Candidate<'_>| one.deployment().latency().silence(now);
+        let long = self.decay.as_secs_f32();
+        candidates.only(
+            |one| silence(&one).is_some_and(|silence| silence > long),
+            |silent| silent.lowest(|one| -f64::from(silence(&one).unwrap_or(0.0))),
+        )
+    }
+}
+
+impl Default for LowestLatency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Strategy for LowestLatency {
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        self.fastest(candidates, |one| one.load() + 1.0)
+    }
+
+    fn latency_decay(&self) -> Option<Duration> {
+        Some(self.decay)
+    }
+}
+
+/// The expected times of one pick.
+struct Expected {
+    measure: Measure,
+    now: Instant,
+    /// In seconds, as the next.
+    penalty: f32,
+    /// The time of a candidate that has none.
+    unknown: f32,
+}
+
+impl Expected {
+    /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
+    /// known and nothing was said for that.
+    fn time(&self, one: &Candidate<'_>) -> f64 {
+        let deployment = one.deployment();
+        let Reading { time, failed } = deployment.latency().read(self.measure, self.now);
+        if failed.is_none() && one.in_flight() == 0 && deployment.picked() < TRIALS {
+            return 0.0;
+        }
+        // However faded, the load still multiplies it; and however sure the failure, there is a time.
+        let time = time.map_or(self.unknown, |time| (time * self.scale()).max(LEAST));
+        let failed = failed.unwrap_or(0.0).min(0.95);
+        f64::from((time + failed * self.penalty) / (1.0 - failed))
+    }
+
+    fn scale(&self) -> f32 {
+        if self.measure == Measure::PerToken { TYPICAL_OUTPUT } else { 1.0 }
+    }
+
+    /// The median of the times that are known, of as many as fit here; a second where none is.
+    fn median(&self, candidates: &Candidates<'_>) -> f32 {
+        let mut times = [0.0; 64];
+        let read =
+            |one: Candidate<'_>| one.deployment().latency().read(self.measure, self.now).time;
+        let mut count = 0;
+        for (place, time) in times.iter_mut().zip(candidates.iter().filter_map(read)) {
+            *place = time * self.scale();
+            count += 1;
+        }
+        let known = &mut times[..count];
+        if known.is_empty() {
+            return 1.0;
+        }
+        *known.select_nth_unstable_by(count / 2, f32::total_cmp).1
+    }
+}
+
+#[cfg(test)]
+mod tests;

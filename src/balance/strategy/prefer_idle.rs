@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use super::{Candidates, Choice, Pins, Strategy};
+
+/// A deployment with nothing in flight, if there is one, picked among those by `P`; else one of all, by `P`.
+///
+/// The idea of Join-Idle-Queue (Lu et al., 2011): a request that waits for nobody is served fastest almost anywhere. With
+/// [`PowerOfTwo`](super::PowerOfTwo) it is nearly exact at low load; with [`LowestLatency`](super::LowestLatency) a burst
+/// fills every deployment before it doubles on a fast one. `P` is asked once; its cost is added to a step for each
+/// deployment where it is not constant anyway and something is idle.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PreferIdle<P>(P);
+
+impl<P> PreferIdle<P> {
+    /// Picks by `strategy` among the idle, or among all where none is.
+    pub const fn new(strategy: P) -> Self {
+        Self(strategy)
+    }
+}
+
+impl<P: Strategy> Strategy for PreferIdle<P> {
+    fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        // Constant time where no member is idle, as under load none is.
+        let idle = if candidates.load_quantile(0.0) == 0 {
+            candidates.only(|one| one.in_flight() == 0, |idle| self.0.pick(idle))
+        } else {
+            None
+        };
+        idle.or_else(|| self.0.pick(candidates))
+    }
+
+    fn latency_decay(&self) -> Option<Duration> {
+        self.0.latency_decay()
+    }
+
+    fn pins(&self) -> Option<&Pins> {
+        self.0.pins()
+    }
+}

@@ -1,0 +1,255 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    task::Waker,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    PriorityClass, QueuePolicy,
+    class::{Caller, Class, Paid},
+};
+
+/// The requests that wait, and whose turn it is.
+///
+/// Each is *open*, to be called in its turn; *called*, to try its pick when it is next polled; or *declined*: nothing it
+/// could use was free when it tried, so it is not called before something comes free. While any is open, either one is
+/// called, or nothing is free that any of them could use.
+#[derive(Debug)]
+pub(in crate::balance) struct Line {
+    policy: QueuePolicy,
+    /// First those that go first.
+    classes: Vec<Class>,
+    waiters: BTreeMap<Ticket, Waiter>,
+    declined: BTreeSet<Ticket>,
+    /// Never the same twice, and so no other's when a request looks for its own.
+    next: u64,
+    /// Calls that led, or may yet lead, to a pick.
+    dispatched: i64,
+    called: usize,
+    /// When something last came free or changed.
+    offered: Option<Instant>,
+    last_call: Option<Instant>,
+    /// Every request is to try, whether or not the ones before it left anything.
+    everyone: bool,
+}
+
+/// A request in the line; an earlier one is lower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::balance) struct Ticket(u64);
+
+#[derive(Debug)]
+struct Waiter {
+    class: usize,
+    caller: Caller,
+    waker: Waker,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Open,
+    Called(Paid),
+    Declined,
+}
+
+/// The line has no place for a request.
+#[derive(Debug)]
+pub(in crate::balance) struct NoPlace;
+
+impl Line {
+    pub(in crate::balance) fn new(mut policy: QueuePolicy) -> Self {
+        policy.classes.sort_by_key(|class| class.up_to);
+        let all: f64 = policy.classes.iter().map(|class| class.share.max(0.0)).sum();
+        let shares = policy.classes.iter().map(|class| class.share.max(0.0) / all.max(1.0));
+        let shares = shares.chain([(1.0 - all).max(0.0)]);
+        let classes = shares.map(|share| Class::new(share, policy.max_waiting)).collect();
+        Self {
+            policy,
+            classes,
+            waiters: BTreeMap::new(),
+            declined: BTreeSet::new(),
+            next: 0,
+            dispatched: 0,
+            called: 0,
+            offered: None,
+            last_call: None,
+            everyone: false,
+        }
+    }
+
+    pub(in crate::balance) fn policy(&self) -> &QueuePolicy {
+        &self.policy
+    }
+
+    /// A line by another policy, and the wakers of those that wait in this one: they have no place in the new one.
+    pub(in crate::balance) fn replace(&mut self, policy: QueuePolicy) -> Vec<Waker> {
+        let before = mem::replace(self, Self::new(policy));
+        self.next = before.next;
+        before.waiters.into_values().map(|waiter| waiter.waker).collect()
+    }
+
+    pub(in crate::balance) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// How many wait, by class.
+    pub(in crate::balance) fn waiting(&self) -> Vec<usize> {
+        self.classes.iter().map(|class| class.waiting).collect()
+    }
+
+    /// Whether one is called and has not tried yet, and when the latest of them was called.
+    pub(in crate::balance) fn called_at(&self) -> Option<Instant> {
+        self.last_call.filter(|_| self.called > 0)
+    }
+
+    /// When something last came free or changed.
+    pub(in crate::balance) fn offered_at(&self) -> Option<Instant> {
+        self.offered
+    }
+
+    /// Whether every request is to try, whatever is left.
+    pub(in crate::balance) fn is_for_everyone(&self) -> bool {
+        self.everyone
+    }
+
+    /// Puts a request in: open, or declined if it has just tried. In a full line it takes the place of one whose class
+    /// or caller has more than its part; the waker of that one is returned, and its ticket is no longer
+    /// [there](Self::has).
+    pub(in crate::balance) fn join(
+        &mut self,
+        priority: Option<i32>,
+        caller: &Caller,
+        has_tried: bool,
+        waker: Waker,
+    ) -> Result<(Ticket, Option<Waker>), NoPlace> {
+        let priority = priority.unwrap_or(self.policy.default_priority);
+        let is_of = |class: &PriorityClass| priority <= class.up_to;
+        let class = self.policy.classes.iter().position(is_of).unwrap_or(self.classes.len() - 1);
+        let mut displaced = None;
+        if self.waiters.len() >= self.policy.max_waiting {
+            let victim = self.displaceable(class, caller).ok_or(NoPlace)?;
+            displaced = self.leave(victim, false);
+        }
+        self.next += 1;
+        let ticket = Ticket(self.next);
+        self.classes[class].join(caller, ticket, self.dispatched);
+        let stage = if has_tried {
+            self.declined.insert(ticket);
+            Stage::Declined
+        } else {
+            self.classes[class].open(caller, ticket);
+            Stage::Open
+        };
+        self.waiters.insert(ticket, Waiter { class, caller: caller.clone(), waker, stage });
+        Ok((ticket, displaced))
+    }
+
+    /// The request that makes room for one of this class and caller, if one has more than its part.
+    fn displaceable(&self, class: usize, caller: &Caller) -> Option<Ticket> {
+        let own = &self.classes[class];
+        if own.waiting < own.reserved {
+            let excess = |class: &Class| class.waiting.saturating_sub(class.reserved);
+            let most =
+                self.classes.iter().filter(|class| excess(class) > 0).max_by_key(|c| excess(c));
+            return Some(most?.longest()?.1);
+        }
+        let (most, latest) = own.longest()?;
+        (most > own.waiting_of(caller) + 1).then_some(latest)
+    }
+
+    pub(in crate::balance) fn has(&self, ticket: Ticket) -> bool {
+        self.waiters.contains_key(&ticket)
+    }
+
+    pub(in crate::balance) fn is_called(&self, ticket: Ticket) -> bool {
+        let waiter = self.waiters.get(&ticket);
+        waiter.is_some_and(|waiter| matches!(waiter.stage, Stage::Called(_)))
+    }
+
+    /// Keeps another waker for the request. Whichever is not kept is returned, to be dropped outside any lock.
+    pub(in crate::balance) fn keep_waker(&mut self, ticket: Ticket, waker: Waker) -> Waker {
+        match self.waiters.get_mut(&ticket) {
+            Some(waiter) if !waiter.waker.will_wake(&waker) => {
+                mem::replace(&mut waiter.waker, waker)
+            }
+            _ => waker,
+        }
+    }
+
+    /// Something came free or changed: those that declined can be called again. For `everyone`: the offer goes down the
+    /// whole line, whatever is taken of it.
+    pub(in crate::balance) fn offer(&mut self, now: Instant, everyone: bool) {
+        self.offered = Some(now);
+        self.everyone |= everyone;
+        for ticket in mem::take(&mut self.declined) {
+            if let Some(waiter) = self.waiters.get_mut(&ticket) {
+                waiter.stage = Stage::Open;
+                self.classes[waiter.class].open(&waiter.caller, ticket);
+            }
+        }
+    }
+
+    /// Calls the open request whose turn it is: of the class that is owed most, or else of the first class that has any.
+    pub(in crate::balance) fn call(&mut self, now: Instant) -> Option<Ticket> {
+        let open = || self.classes.iter().enumerate().filter(|(_, class)| class.has_open());
+        let owed = open().filter_map(|(index, class)| Some((class.owed(self.dispatched)?, index)));
+        // Of equals the first.
+        let owed = owed.max_by_key(|(owed, index)| (*owed, usize::MAX - index));
+        let called = match owed {
+            Some((_, index)) => Some((index, true)),
+            None => open().next().map(|(index, _)| (index, false)),
+        };
+        let call = called
+            .and_then(|(index, by_share)| self.classes[index].call(self.dispatched, by_share))
+            .and_then(|(ticket, paid)| Some((ticket, paid, self.waiters.get_mut(&ticket)?)));
+        let Some((ticket, paid, waiter)) = call else {
+            self.everyone = false;
+            return None;
+        };
+        waiter.stage = Stage::Called(paid);
+        self.called += 1;
+        self.dispatched += 1;
+        self.last_call = Some(now);
+        Some(ticket)
+    }
+
+    pub(in crate::balance) fn waker(&self, ticket: Ticket) -> Option<Waker> {
+        Some(self.waiters.get(&ticket)?.waker.clone())
+    }
+
+    /// The request that was called has tried in vain, and keeps its place and its turn.
+    pub(in crate::balance) fn decline(&mut self, ticket: Ticket) {
+        let Some(waiter) = self.waiters.get_mut(&ticket) else { return };
+        if let Stage::Called(paid) = mem::replace(&mut waiter.stage, Stage::Declined) {
+            self.called -= 1;
+            self.dispatched -= 1;
+            self.classes[waiter.class].give_back(&waiter.caller, paid);
+        }
+        self.declined.insert(ticket);
+    }
+
+    /// Takes a request out, `served` or not, and returns its waker.
+    pub(in crate::balance) fn leave(&mut self, ticket: Ticket, served: bool) -> Option<Waker> {
+        let Waiter { class, caller, waker, stage } = self.waiters.remove(&ticket)?;
+        self.declined.remove(&ticket);
+        self.classes[class].leave(&caller, ticket);
+        if let Stage::Called(paid) = stage {
+            self.called -= 1;
+            if !served {
+                self.dispatched -= 1;
+                self.classes[class].give_back(&caller, paid);
+            }
+        }
+        if self.waiters.is_empty() {
+            self.waiters = BTreeMap::new();
+            self.declined = BTreeSet::new();
+            self.everyone = false;
+        }
+        Some(waker)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The line of requests that wait for a place: plain data, no lock and no I/O.
+//!
+//! Whenever something comes free, or changes, the first in line is *called*: woken to try its pick once more. If it
+//! declines, for it needs something else than what came free, it hands the call on to the next, so that the room goes
+//! down the line once. The group keeps its line under the same lock as its members, so that a pick that fails and the
+//! place taken in line are one step: nothing can come free in between.
+
+#![allow(clippy::cast_possible_wrap, reason = "counts are far below 2^63")]
+
+mod class;
+mod line;
+mod policy;
+
+pub(super) use self::line::{Line, Ticket};
+pub(super) use self::policy::passes;
+pub use self::policy::{PriorityClass, QueuePolicy};

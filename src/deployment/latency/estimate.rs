@@ -1,0 +1,75 @@
+/// A number that follows its samples and fades without them, and when it was last sampled: one word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Estimate {
+    /// Above 0, so that no estimate has the word of none.
+    value: f32,
+    /// In milliseconds of a clock that wraps after 49 days.
+    at: u32,
+}
+
+/// How far one answer moves the share of failures, at least and at most: with many answers it is that of the last few
+/// dozen, and with few, one failure alone is no ruin.
+const STEP: (f32, f32) = (1.0 / 32.0, 0.25);
+
+impl Estimate {
+    const fn new(value: f32, at: u32) -> Self {
+        Self { value: value.max(f32::MIN_POSITIVE), at }
+    }
+
+    pub(super) const fn of_word(word: u64) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, reason = "the halves of the word")]
+        let (value, at) = (f32::from_bits((word >> 32) as u32), word as u32);
+        if word == 0 { None } else { Some(Self { value, at }) }
+    }
+
+    pub(super) const fn word(self) -> u64 {
+        (self.value.to_bits() as u64) << 32 | self.at as u64
+    }
+
+    pub(super) const fn value(self) -> f32 {
+        self.value
+    }
+
+    /// What is left of it `now`. `rate` is one by the decay time, in seconds.
+    pub(super) fn faded(self, now: u32, rate: f32) -> f32 {
+        self.value * (-self.age(now) * rate).exp()
+    }
+
+    /// The seconds since the last sample. A sample that another thread took later is of now.
+    pub(super) fn age(self, now: u32) -> f32 {
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "a clock that wraps, and differs by less than half"
+        )]
+        let milliseconds = now.wrapping_sub(self.at) as i32;
+        #[expect(clippy::cast_precision_loss, reason = "an age of hours needs no milliseconds")]
+        let age = milliseconds.max(0) as f32 * 1e-3;
+        age
+    }
+
+    /// A peak average: what is above the estimate is it at once, what is below moves it by the time since the last
+    /// sample.
+    pub(super) fn peak(before: Option<Self>, sample: f32, now: u32, rate: f32) -> Self {
+        let value = match before {
+            Some(before) if before.value > sample => {
+                let kept = (-before.age(now) * rate).exp();
+                before.value * kept + sample * (1.0 - kept)
+            }
+            _ => sample,
+        };
+        Self::new(value, now)
+    }
+
+    /// An average of ones and zeros, by the time since the last sample, within [`STEP`].
+    pub(super) fn share(before: Option<Self>, hit: bool, now: u32, rate: f32) -> Self {
+        let (value, elapsed) =
+            before.map_or((0.0, f32::INFINITY), |before| (before.value, before.age(now)));
+        let step = (1.0 - (-elapsed * rate).exp()).clamp(STEP.0, STEP.1);
+        Self::new(value + step * (f32::from(u8::from(hit)) - value), now)
+    }
+
+    /// The sample is at least this: a lower one tells only that nothing better is known.
+    pub(super) fn at_least(self, sample: f32, now: u32) -> Self {
+        Self::new(self.value.max(sample), now)
+    }
+}
