@@ -42,7 +42,8 @@ impl Fleet {
             past.add(one);
         }
         let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict: false, elsewhere: false, demand };
+        let wish =
+            Wish { now, tried: &past, strict: false, elsewhere: false, demand, explain: None };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
