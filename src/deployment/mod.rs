@@ -391,7 +391,7 @@ impl Deployment {
     }
 
     /// Enters the share of the input that came from a cache.
-    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     pub(crate) fn cached(&self, share: f32) {
         self.0.vitals.cached.add(share);
     }

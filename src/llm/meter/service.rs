@@ -230,7 +230,8 @@ impl Asked {
         }
         let late = Answered::entry(&mut head.extensions).late.get_or_insert_default().clone();
         let errors = Errors::new(late, self.classify, self.model);
-        let format = Format::of(&head.headers, self.format, self.hides, &errors);
+        let format = Format::of(&head.headers, self.format, self.hides, &errors)
+            .telling(self.report.answerer());
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }

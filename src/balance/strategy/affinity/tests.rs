@@ -1,3 +1,5 @@
+#![allow(clippy::cast_precision_loss, reason = "the numbers of a test are small")]
+
 use std::{collections::HashMap, sync::Arc};
 
 use fastrand::Rng;
@@ -36,7 +38,9 @@ impl Fleet {
 
     fn pick_past(&mut self, demand: &Demand, tried: &[&Deployment]) -> Picked {
         let mut past = Tried::default();
-        tried.iter().for_each(|one| past.add(one));
+        for one in tried {
+            past.add(one);
+        }
         let (now, demand) = (Instant::now(), Some(demand));
         let wish = Wish { now, tried: &past, strict: false, elsewhere: false, demand };
         self.pool.pick(&self.strategy, &wish).unwrap()
@@ -173,7 +177,9 @@ async fn a_busy_place_lends_its_keys_and_gets_them_back() {
     let on_it = held.iter().filter(|one| one.deployment.id() == home).count();
     // Of 9 requests 1.25 times a third, and 2.
     assert_eq!(on_it, 5);
-    held.iter().for_each(|one| drop(fleet.pool.release(one.key)));
+    for one in &held {
+        fleet.pool.release(one.key);
+    }
     assert_eq!(fleet.goes(&session("s")), home);
 
     let all = Affinity::new(LeastBusy).bound(f64::INFINITY);
@@ -274,8 +280,10 @@ async fn guesses_are_followed_where_the_cache_makes_use_of_them_or_is_not_known(
         homes.iter().all(|home| *home == homes[0])
     };
     assert!(stays(&mut fleet, guess("p")));
-    let answers = |share| {
-        members.iter().for_each(|one| (0..200).for_each(|_| one.cached(share)));
+    let answers = |share: f32| {
+        for one in &members {
+            (0..200).for_each(|_| one.cached(share));
+        }
     };
     answers(0.0);
     assert!(!stays(&mut fleet, guess("p")));
