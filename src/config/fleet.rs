@@ -2,6 +2,7 @@
 
 mod deployment;
 mod router;
+mod strategy;
 
 use std::sync::Arc;
 
