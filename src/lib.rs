@@ -85,6 +85,7 @@
 
 pub mod balance;
 pub mod body;
+mod civil;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub mod config;
@@ -98,6 +99,7 @@ mod hash;
 #[cfg_attr(docsrs, doc(cfg(feature = "llm")))]
 pub mod llm;
 pub mod outcome;
+pub mod quota;
 pub mod retry;
 mod sync;
 pub mod timeout;

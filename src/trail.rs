@@ -12,6 +12,7 @@ use crate::{
     body::NotReplayable,
     deployment::{Admission, Deployment},
     outcome::Outcome,
+    quota::Hold,
     sync::Lock,
 };
 
@@ -47,6 +48,8 @@ pub struct Attempt {
     pub(crate) index: usize,
     pub(crate) started: Instant,
     pub(crate) admission: Admission,
+    /// What the request holds of the deployment's quotas, for whoever learns what it used.
+    pub(crate) hold: Option<Arc<Hold>>,
 }
 
 impl Attempt {

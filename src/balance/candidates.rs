@@ -54,6 +54,8 @@ pub(super) struct Filter<'a> {
     pub(super) roll: Option<f32>,
     /// None where every member meets them.
     pub(super) needs: Option<Needs<'a>>,
+    /// What the members must have room for in their quotas, where that is to be asked of each.
+    pub(super) room_for: Option<Option<&'a Demand>>,
     pub(super) now: Instant,
 }
 
@@ -62,7 +64,8 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        !was_tried && !thinned() && member.meets(self.needs)
+        let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
+        !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 }
 

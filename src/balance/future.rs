@@ -4,9 +4,10 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::SystemTime,
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -21,9 +22,10 @@ use super::{
 };
 use crate::{
     BoxError, Error,
-    deployment::Admission,
+    deployment::{Admission, Deployment},
     error::Refused,
-    outcome::{Failure, FailureKind, Outcome},
+    outcome::{Failure, FailureKind, Outcome, Sent},
+    quota::{Reported, reported},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -259,8 +261,12 @@ where
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
         carried.pinned = self.group.pinned(carried.demand.as_deref());
-        carried.attempt = Some(Attempt { deployment, index, started, admission });
         lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
+        let hold = lease.hold().cloned();
+        if let Some(hold) = &hold {
+            hold.sent();
+        }
+        carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -365,9 +371,45 @@ where
     }
 }
 
+/// Whether the response says that the deployment has worked on the request: as a layer below has judged it, or else by
+/// its status.
+fn is_taken_on<R>(response: &Response<R>) -> bool {
+    let judged = Answered::of(response.extensions()).and_then(|answered| answered.outcome);
+    let status = response.status();
+    judged.map_or_else(
+        || !status.is_client_error() && !status.is_server_error(),
+        |outcome| outcome.failure().is_none(),
+    )
+}
+
+/// What the provider says is left, where the deployment heeds it. A cooldown heeds a 429.
+fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported> {
+    let heeds =
+        deployment.get_reported_limits() && response.status() != StatusCode::TOO_MANY_REQUESTS;
+    heeds.then(|| reported(response.headers(), SystemTime::now)).flatten()
+}
+
 impl Called {
+    fn fail(mut self, error: Error) -> Error {
+        if let Some(sampling) = self.lease.sampling() {
+            sampling.error(&error);
+        }
+        if let Some(hold) = self.lease.hold()
+            && Failure::from_error(&error).sent() == Sent::No
+        {
+            hold.not_sent();
+        }
+        error
+    }
+
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { mut lease, method, mut awaited } = self;
+        if let Some(hold) = lease.hold() {
+            if is_taken_on(&response) {
+                hold.answered();
+            }
+            hold.heard(report(lease.deployment(), &response).as_ref());
+        }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
         if let Some(sampling) = lease.sampling() {
@@ -375,13 +417,6 @@ impl Called {
         }
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
-    }
-
-    fn fail(mut self, error: Error) -> Error {
-        if let Some(sampling) = self.lease.sampling() {
-            sampling.error(&error);
-        }
-        error
     }
 }
 

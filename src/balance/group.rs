@@ -18,6 +18,7 @@ use crate::{
     body::{End, OnEnd},
     deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sampling, Watch},
     error::{Refused, RefusedReason},
+    quota::{Hold, Reservation},
     sync::Lock,
     trail::Demand,
 };
@@ -105,10 +106,12 @@ where
             wake(next);
             return Err(refused);
         }
-        let picked = inner.pool.pick(&self.strategy, wish)?;
-        let service = inner.service(&picked);
+        let picked = inner.pool.pick(&self.strategy, wish);
+        let unused_probes = inner.pool.take_unused_probes();
+        let service = picked.as_ref().ok().and_then(|picked| inner.service(picked));
         drop(inner);
-        self.lease(picked, service)
+        drop(unused_probes);
+        self.lease(picked?, service)
     }
 
     /// With the group's lock free: a lease that is dropped takes it.
@@ -117,9 +120,9 @@ where
         picked: Picked,
         service: Option<Arc<S>>,
     ) -> Result<Leased<S>, Refused> {
-        let Picked { key, deployment, admission, probe, spare } = picked;
+        let Picked { key, deployment, admission, hold, probe, spare } = picked;
         let group = Arc::clone(self) as Arc<dyn Release>;
-        let lease = Lease { group, key, deployment, probe, sampling: None };
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -196,7 +199,7 @@ where
 
     /// Puts members in and returns the services they replace, to be dropped outside the lock.
     fn put(&self, inner: &mut Inner<S>, members: Vec<(Deployment, S)>) -> Vec<Arc<S>> {
-        let mut before = Vec::new();
+        let mut replaced = Vec::new();
         let there = inner
             .pool
             .keys()
@@ -205,10 +208,14 @@ where
         let decay = self.strategy.latency_decay();
         for (deployment, service) in members {
             let service = Arc::new(service);
-            if let Some((vitals, key)) = there.get(deployment.id()) {
-                inner.pool.update(*key, deployment.with_vitals_of(vitals));
+            if let Some((before, key)) = there.get_mut(deployment.id()) {
+                let deployment = deployment.with_vitals_of(before);
+                before.unwatch(&self.watcher(), *key);
+                deployment.watch(&self.watcher(), *key);
+                *before = deployment.clone();
+                inner.pool.update(*key, deployment);
                 if let Some(Some(place)) = inner.places.get_mut(key.index as usize) {
-                    before.push(std::mem::replace(&mut place.service, service));
+                    replaced.push(std::mem::replace(&mut place.service, service));
                 }
                 continue;
             }
@@ -220,10 +227,10 @@ where
             let index = key.index as usize;
             inner.places.resize_with(inner.places.len().max(index + 1), || None);
             inner.places[index] = Some(Place { service, drained: Vec::new() });
-            deployment.health().watch(self.watcher(), key);
+            deployment.watch(&self.watcher(), key);
         }
         inner.pool.rebuild(Instant::now());
-        before
+        replaced
     }
 }
 
@@ -238,7 +245,7 @@ where
 
     fn take_away(&self, inner: &mut Inner<S>, key: Key) -> Option<(Deployment, Place<S>)> {
         let deployment = inner.pool.remove(key)?;
-        deployment.health().unwatch(&self.watcher(), key);
+        deployment.unwatch(&self.watcher(), key);
         let place = inner.places.get_mut(key.index as usize)?.take()?;
         Some((deployment, place))
     }
@@ -255,6 +262,10 @@ where
         let next = inner.offer_after_change(member);
         drop(inner);
         wake(next);
+    }
+
+    fn deployment(&self, member: Key) -> Option<Deployment> {
+        self.inner.lock().pool.deployment(member).cloned()
     }
 }
 
@@ -289,6 +300,8 @@ pub struct Lease {
     group: Arc<dyn Release>,
     key: Key,
     deployment: Deployment,
+    /// Given back before the place, so that the group sees what it leaves.
+    hold: Option<Reservation>,
     /// Given back after the place, with the group's lock free: it may call the group.
     probe: Option<Probe>,
     /// Where something reads latencies.
@@ -308,12 +321,21 @@ impl Lease {
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
     }
+
+    /// What it holds of quotas, where there are any.
+    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
+        Some(self.hold.as_ref()?.hold())
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.deployment.vacate();
+        let is_awaited = self.deployment.vacate();
+        drop(self.hold.take());
         self.group.release(self.key);
+        if is_awaited {
+            self.deployment.health().tell();
+        }
         drop(self.probe.take());
     }
 }

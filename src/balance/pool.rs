@@ -1,7 +1,7 @@
 //! The members of one group and the pick among them: plain data, no lock and no I/O.
 //!
 //! A member is *in* while it may be picked: healthy (or kept in by the fleet rules), below its limit of parallel
-//! requests, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
+//! requests, with something left of its quotas, not draining. Members that are in stand in the [`Queue`] of their tier, one tier for each `order`. What
 //! takes a member out for a time says when to look again, so the pick needs neither timer nor task.
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     deployment::{Admission, Deployment, Key, Probe},
     error::Refused,
+    quota::Reservation,
     trail::{Demand, Tried},
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct Pool {
     next_serial: u32,
     /// Tells it from the pools of other groups that share a strategy.
     group: usize,
+    /// Places of trials that picks took and had no use for, to be given back with the group's lock free.
+    unused_probes: Vec<Probe>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ pub(crate) struct Picked {
     pub(crate) key: Key,
     pub(crate) deployment: Deployment,
     pub(crate) admission: Admission,
+    pub(crate) hold: Option<Reservation>,
     pub(crate) probe: Option<Probe>,
     /// Another member, not tried yet, was in.
     pub(crate) spare: bool,
@@ -107,6 +111,7 @@ impl Pool {
             tags: Tags::default(),
             next_serial: 0,
             group: 0,
+            unused_probes: Vec::new(),
         }
     }
 
@@ -179,8 +184,7 @@ impl Pool {
     }
 
     /// The deployment of a member.
-    #[cfg(test)]
-    fn deployment(&self, key: Key) -> Option<&Deployment> {
+    pub(crate) fn deployment(&self, key: Key) -> Option<&Deployment> {
         self.members
             .get(key.index as usize)
             .filter(|member| member.serial == key.serial)
@@ -272,23 +276,28 @@ impl Pool {
         }
         let needs = Needs::of(wish.demand, self.picky, &self.tags);
         let first = self.first_tier();
-        while let Some(index) = self.choose(strategy, wish, needs, first) {
-            if let Some((admission, probe)) = self.admit(index, wish.now) {
-                return Ok(self.take(index, admission, probe, wish.tried, needs));
+        // Only once a member has too little left for this request are all asked what they have left.
+        let mut asks_room = false;
+        while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
+            if let Some(picked) = self.take(index, wish, needs, asks_room) {
+                return Ok(picked);
             }
+            self.refresh(index, wish.now);
+            asks_room |= self.members[index].is_in;
         }
-        match self.forced(wish, needs) {
-            Some(index) => {
-                let admission = self.members[index].deployment.health().force(wish.now);
-                Ok(self.take(index, admission, None, wish.tried, needs))
-            }
-            None => Err(self.refusal(wish.now, needs)),
-        }
+        let forced = self.forced(wish, needs);
+        let picked = forced.and_then(|index| self.take(index, wish, needs, true));
+        picked.ok_or_else(|| self.refusal(wish, needs))
+    }
+
+    /// The places that picks had no use for.
+    pub(crate) fn take_unused_probes(&mut self) -> Vec<Probe> {
+        std::mem::take(&mut self.unused_probes)
     }
 
     /// Why a pick would be refused that found nothing.
     pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
-        self.refusal(wish.now, Needs::of(wish.demand, self.picky, &self.tags))
+        self.refusal(wish, Needs::of(wish.demand, self.picky, &self.tags))
     }
 
     /// Whether some request could be taken; if not, none can be before something comes free, or
@@ -323,11 +332,13 @@ impl Pool {
         wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
         first: usize,
+        asks_room: bool,
     ) -> Option<usize> {
         let fresh = Filter {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
+            room_for: asks_room.then_some(wish.demand),
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -365,49 +376,68 @@ impl Pool {
         })
     }
 
-    /// Lets a request through to a member that is in; none if that turned out to be no longer so.
-    fn admit(&mut self, index: usize, now: Instant) -> Option<(Admission, Option<Probe>)> {
-        let member = &self.members[index];
-        if !member.probing {
-            return Some((Admission { epoch: member.epoch, probe: false }, None));
-        }
-        let admitted = member.deployment.health().admit(&member.deployment, now);
-        self.refresh(index, now);
-        admitted.ok()
-    }
-
+    /// Takes a place on a member, and what the request needs of its quotas: all at once, or nothing.
     fn take(
         &mut self,
         index: usize,
-        admission: Admission,
-        probe: Option<Probe>,
-        tried: &Tried,
+        wish: &Wish<'_>,
         needs: Option<Needs<'_>>,
-    ) -> Picked {
-        let spare = self.has_spare(index, tried, needs);
+        asks_room: bool,
+    ) -> Option<Picked> {
+        let Self { members, unused_probes, .. } = self;
+        let member = &members[index];
+        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+            let (admission, probe) = member.admit(wish.now)?;
+            if member.deployment.occupy() {
+                return Some((admission, probe));
+            }
+            unused_probes.extend(probe);
+            None
+        });
+        let ((admission, probe), hold, spent) = taken?;
+        let spare = self.has_spare(index, wish, needs, asks_room);
+        if self.members[index].probing {
+            self.refresh(index, wish.now);
+        }
         let member = &mut self.members[index];
         let slot = member.slot();
         member.in_flight += 1;
-        member.deployment.occupy();
         let (tier, serial, deployment) = (member.tier, member.serial, member.deployment.clone());
         if let Some(slot) = slot {
             self.tiers[tier].queue.raise(slot);
         }
+        if spent.is_some() {
+            self.exhaust(index, spent);
+        }
         self.place(index);
-        Picked { key: Key { index: index as u32, serial }, deployment, admission, probe, spare }
+        Some(Picked {
+            key: Key { index: index as u32, serial },
+            deployment,
+            admission,
+            hold,
+            probe,
+            spare,
+        })
     }
 
-    fn has_spare(&self, picked: usize, tried: &Tried, needs: Option<Needs<'_>>) -> bool {
+    fn has_spare(
+        &self,
+        picked: usize,
+        wish: &Wish<'_>,
+        needs: Option<Needs<'_>>,
+        asks_room: bool,
+    ) -> bool {
         let others = self.ready - usize::from(self.members[picked].is_in);
-        if others == 0 || tried.is_empty() && needs.is_none() {
+        if others == 0 || wish.tried.is_empty() && needs.is_none() && !asks_room {
             return others > 0;
         }
         let mut all = self.members.iter().enumerate();
         all.any(|(index, member)| {
             index != picked
                 && member.is_in
-                && !tried.contains(member.identity)
+                && !wish.tried.contains(member.identity)
                 && member.meets(needs)
+                && (!asks_room || member.has_room(wish.demand, wish.now))
         })
     }
 
@@ -416,8 +446,9 @@ impl Pool {
         let member = &mut self.members[index];
         let should = member.is_live()
             && !member.health.is_out()
-            && !member.is_full()
-            && !member.slots.is_empty();
+            && member.spent.is_none()
+            && !member.slots.is_empty()
+            && !member.deployment.is_full();
         if should == member.is_in {
             return;
         }

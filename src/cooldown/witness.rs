@@ -80,7 +80,10 @@ impl Witness {
         if case.answered && outcome.failure().is_some_and(cancelled) {
             health.left(&*case.policy, case.admission, now);
         } else {
-            health.report(&*case.policy, case.admission, &outcome, now);
+            let aside = health.report(&*case.policy, case.admission, &outcome, now);
+            if let Some(aside) = aside {
+                case.deployment.cool_account(aside, now);
+            }
         }
     }
 }

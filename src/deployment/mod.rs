@@ -11,31 +11,37 @@
 use std::{
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 mod cached;
+mod expected;
 pub(crate) mod health;
 mod latency;
+mod limits;
 mod pins;
 mod price;
 mod usage;
+mod watchers;
 
 use self::cached::CachedShare;
+pub use self::expected::Expected;
 pub(crate) use self::health::{
-    Admission, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
+    Admission, Aside, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
 pub use self::health::{Cause, Health, Status, Totals};
 pub use self::latency::Latency;
 pub(crate) use self::latency::{Measure, Reading, Sampling};
+use self::limits::Limits;
 pub(crate) use self::pins::Pinned;
 pub use self::pins::Pins;
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
-use crate::{hash::hash, sync::Lock};
+pub(crate) use self::watchers::Watchers;
+use crate::{hash::hash, quota::Account, sync::Lock};
 
 /// One place a request can be sent: an id, attributes and live vitals. The service that reaches it stands beside it.
 ///
@@ -51,6 +57,7 @@ struct Inner {
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
+    limits: Limits,
     timeout: Option<Duration>,
     stream_timeout: Option<Duration>,
     retries: Option<u32>,
@@ -78,12 +85,16 @@ struct Vitals {
     picked: AtomicU64,
     /// How many of the picks are over: with them two counts that only grow make three.
     ended: AtomicU64,
+    /// Someone found all its places taken since one was last given back.
+    is_awaited: AtomicBool,
     health: Health,
     latency: Latency,
     usage: Lock<UsageTotals>,
     /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
     mean_output: AtomicU32,
     cached: CachedShare,
+    /// What it took under limits of its own, once it has such.
+    account: OnceLock<Arc<Account>>,
 }
 
 impl Deployment {
@@ -98,6 +109,7 @@ impl Deployment {
             weight: 1,
             order: None,
             max_parallel_requests: None,
+            limits: Limits::default(),
             timeout: None,
             stream_timeout: None,
             retries: None,
@@ -128,8 +140,8 @@ impl Deployment {
         self
     }
 
-    /// How many requests a balance may have in flight on it at a time: a full one is passed over. Each balance it is a
-    /// member of counts its own. No limit by default; 0 means no limit, as in LiteLLM.
+    /// How many requests may be in flight on it at a time, from all balances it is a member of: a full one is passed over.
+    /// No limit by default; 0 means no limit, as in LiteLLM.
     #[must_use]
     pub fn max_parallel_requests(mut self, limit: u32) -> Self {
         Arc::make_mut(&mut self.0).max_parallel_requests = Some(limit).filter(|limit| *limit > 0);
@@ -232,11 +244,13 @@ impl Deployment {
         self
     }
 
-    /// Takes over the vitals of `other`, so that what is in flight and what is known of its health stay with an id
-    /// whose attributes change.
+    /// Takes over the vitals of `other`, so that what is in flight, what its limits have counted and what is known of its
+    /// health stay with an id whose attributes change.
     #[must_use]
     pub fn with_vitals_of(mut self, other: &Self) -> Self {
-        Arc::make_mut(&mut self.0).vitals = Arc::clone(&other.0.vitals);
+        let inner = Arc::make_mut(&mut self.0);
+        inner.vitals = Arc::clone(&other.0.vitals);
+        inner.limits.count_in(&inner.id, &inner.vitals);
         self
     }
 
@@ -412,14 +426,6 @@ impl Deployment {
     pub(crate) fn mean_output(&self) -> Option<f32> {
         let mean = f32::from_bits(self.0.vitals.mean_output.load(Ordering::Relaxed));
         Some(mean).filter(|mean| *mean > 0.0)
-    }
-
-    pub(crate) fn occupy(&self) {
-        self.0.vitals.picked.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn vacate(&self) {
-        self.0.vitals.ended.fetch_add(1, Ordering::Release);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{error, fmt, sync::Arc, time::Duration};
 
-use crate::{outcome::FailureKind, trail::GroupName};
+use crate::{outcome::FailureKind, quota::Limit, trail::GroupName};
 
 /// A refusal: no deployment could take the request, so nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,9 @@ pub struct Lack {
     pub region: Option<Arc<str>>,
     /// The tags, as the request has them.
     pub tags: Vec<Arc<str>>,
+    /// A limit of which the request takes more than there ever is, and how much it takes: the limit of the deployment
+    /// that comes closest.
+    pub limit: Option<(Limit, u64)>,
 }
 
 impl fmt::Display for Lack {
@@ -71,7 +74,10 @@ impl fmt::Display for Lack {
         let region = self.region.as_ref().map(|name| format!("the region `{name}`"));
         let tags = self.tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", ");
         let tags = (!tags.is_empty()).then(|| format!("the tags {tags}"));
-        let all = [input, most, images, endpoint, region, tags];
+        let limit = self
+            .limit
+            .map(|(limit, cost)| format!("about {}, {limit} at most", limit.unit().amount(cost)));
+        let all = [input, most, images, endpoint, region, tags, limit];
         f.write_str(&all.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

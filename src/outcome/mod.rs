@@ -47,6 +47,7 @@
 //! [`Failure::from_error`].
 
 mod classify;
+pub(crate) mod delay;
 mod error;
 mod failure;
 mod grpc;

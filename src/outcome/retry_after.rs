@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
+use super::delay::{date, number, seconds};
+
 /// How long the server asked to be left alone, counted from `now`.
 ///
 /// Read from `retry-after-ms` (milliseconds) if that is there and sound, else from `Retry-After` ([RFC 9110]): seconds
@@ -32,21 +34,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         return Some(seconds(millis / 1000.0));
     }
     let value = text(RETRY_AFTER.as_str())?;
-    number(value).map(seconds).or_else(|| {
-        let date = httpdate::parse_http_date(value).ok()?;
-        Some(date.duration_since(now).unwrap_or_default())
-    })
-}
-
-/// A number of digits and at most one point: no sign, exponent, infinity or NaN, all of which `f64` would parse.
-fn number(text: &str) -> Option<f64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|_| plain)
-}
-
-/// Saturates; `seconds` is never negative here.
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    number(value).map(seconds).or_else(|| date(value, now))
 }
 
 /// The bounds within which a server's [`retry_after`] is taken at its word.

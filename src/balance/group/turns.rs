@@ -121,7 +121,9 @@ where
         let mut inner = group.inner.lock();
         let step = inner.step(&group.strategy, place, wish, waker, &mut wakers);
         let service = if let Step::Picked(picked) = &step { inner.service(picked) } else { None };
+        let unused_probes = inner.pool.take_unused_probes();
         drop(inner);
+        drop(unused_probes);
         drop(wakers.drop);
         wakers.wake.into_iter().for_each(Waker::wake);
         match step {

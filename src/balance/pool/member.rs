@@ -7,7 +7,11 @@ use std::ops::Range;
 use tokio::time::Instant;
 
 use super::Needs;
-use crate::deployment::{Deployment, Ramp, Refusal};
+use crate::{
+    deployment::{Admission, Deployment, Probe, Ramp, Refusal},
+    quota::Room,
+    trail::Demand,
+};
 
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -22,6 +26,8 @@ pub(crate) struct Member {
     pub(in crate::balance) tier: usize,
     pub(super) slots: Range<u32>,
     pub(super) health: InOrOut,
+    /// When its quotas have room for anything again; none while they have.
+    pub(super) spent: Option<Room>,
     pub(in crate::balance) is_in: bool,
     pub(in crate::balance) ramp: Option<Ramp>,
     /// Picks must ask the health for a trial's place.
@@ -65,6 +71,7 @@ impl Member {
             tier: 0,
             slots: 0..0,
             health: InOrOut::In,
+            spent: None,
             is_in: false,
             ramp: None,
             probing: false,
@@ -93,8 +100,28 @@ impl Member {
         !self.health.is_out() && !self.probing
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.deployment.get_max_parallel_requests().is_some_and(|limit| self.in_flight >= limit)
+    /// When to look at it again: at its health, or at what its quotas have left.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let room = if let Some(Room::Until(at)) = self.spent { Some(at) } else { None };
+        self.due.into_iter().chain(room).min()
+    }
+
+    /// Lets a request through by its health; none if that turned out to be no longer what it was.
+    pub(super) fn admit(&self, now: Instant) -> Option<(Admission, Option<Probe>)> {
+        let health = self.deployment.health();
+        if self.health.is_out() {
+            // The last resort.
+            return Some((health.force(now), None));
+        }
+        if !self.probing {
+            return Some((Admission { epoch: self.epoch, probe: false }, None));
+        }
+        health.admit(&self.deployment, now).ok()
+    }
+
+    /// Whether its quotas have enough left for a request that asks for `demand`.
+    pub(in crate::balance) fn has_room(&self, demand: Option<&Demand>, now: Instant) -> bool {
+        self.deployment.shortage(demand, now).is_none()
     }
 
     pub(in crate::balance) fn meets(&self, needs: Option<Needs<'_>>) -> bool {

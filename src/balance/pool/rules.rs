@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     deployment::{Refusal, Standing},
-    error::{Refused, RefusedReason},
+    error::{Lack, Refused, RefusedReason},
+    outcome::FailureKind,
+    quota::{Room, Shortage, Unit},
 };
 
 impl Pool {
@@ -24,7 +26,10 @@ impl Pool {
         let mut least = None;
         let mut ties = 0;
         for (index, member) in self.members.iter().enumerate() {
-            if !self.may_be_forced(member) || !member.meets(needs) {
+            let can = self.may_be_forced(member)
+                && member.meets(needs)
+                && member.has_room(wish.demand, wish.now);
+            if !can {
                 continue;
             }
             let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
@@ -49,16 +54,12 @@ impl Pool {
             InOrOut::Out { why: Refusal::ProbesTaken, .. } => true,
             _ => false,
         };
-        may && member.is_live() && !member.is_full() && !member.slots.is_empty()
+        may && member.is_live() && !member.slots.is_empty() && !member.deployment.is_full()
     }
 
     /// Why none can take the request: of those that meet its needs, what keeps them; or that none does.
-    pub(super) fn refusal(&self, now: Instant, needs: Option<Needs<'_>>) -> Refused {
+    pub(super) fn refusal(&self, wish: &Wish<'_>, needs: Option<Needs<'_>>) -> Refused {
         let able = || self.serving().filter(|member| member.meets(needs));
-        let out = |member: &Member| match member.health {
-            InOrOut::Out { due: Some(due), why } => Some((due, why)),
-            _ => None,
-        };
         if self.serving == 0 {
             return Refused::new(RefusedReason::Empty);
         }
@@ -66,18 +67,11 @@ impl Pool {
             let deployments = self.serving().map(|member| &member.deployment);
             return needs.refusal(&deployments.collect::<Vec<_>>());
         }
-        if able().any(|member| !member.health.is_out()) {
-            return Refused::new(RefusedReason::Full);
-        }
-        let on_trial = |why: Refusal| why == Refusal::ProbesTaken;
-        match able().filter_map(out).min_by_key(|(due, why)| (!on_trial(*why), *due)) {
-            None => Refused::new(RefusedReason::Paused),
-            Some((due, Refusal::Cooling { kind, .. })) => {
-                let wait = due.saturating_duration_since(now);
-                Refused::new(RefusedReason::Cooling).retry_after(Some(wait)).caused_by(kind)
-            }
-            // A trial may end at any moment, and its deadline is not when.
-            Some(_) => Refused::new(RefusedReason::Cooling),
+        // Whoever is closest to taking it says why it cannot.
+        let obstacles = able().map(|member| Obstacle::of(member, wish));
+        match obstacles.min_by_key(Obstacle::distance) {
+            Some(nearest) => nearest.refusal(wish.now),
+            None => Refused::new(RefusedReason::Empty),
         }
     }
 
@@ -85,7 +79,7 @@ impl Pool {
     pub(super) fn wake(&mut self, now: Instant) {
         self.next_due = None;
         for index in 0..self.members.len() {
-            match self.members[index].due {
+            match self.members[index].next_look() {
                 Some(due) if due <= now => self.refresh(index, now),
                 Some(due) => self.look_at(due),
                 None => {}
@@ -95,6 +89,15 @@ impl Pool {
 
     fn look_at(&mut self, due: Instant) {
         self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
+
+    /// Says what keeps every request from a member, of its quotas; it is out until then, once it is placed.
+    pub(super) fn exhaust(&mut self, index: usize, spent: Option<Shortage>) {
+        let room = spent.map(|spent| spent.room);
+        self.members[index].spent = room;
+        if let Some(Room::Until(at)) = room {
+            self.look_at(at);
+        }
     }
 
     pub(super) fn refresh(&mut self, index: usize, now: Instant) {
@@ -127,9 +130,11 @@ impl Pool {
             Standing::Probing => None,
         };
         let is_back = !was_proven && member.is_proven();
+        let spent = member.deployment.spent(now);
         if let Some(due) = member.due {
             self.look_at(due);
         }
+        self.exhaust(index, spent);
         self.place(index);
         let is_place_free = before.is_soft_out() && !health.is_soft_out();
         if is_back || is_place_free {
@@ -163,6 +168,83 @@ impl Pool {
         let kept = |member: &Member| member.is_live() && member.health == InOrOut::KeptIn;
         if let Some(index) = self.members.iter().position(kept) {
             self.refresh(index, now);
+        }
+    }
+}
+
+/// What keeps a request from a member.
+struct Obstacle {
+    /// When the member can take it; none where that is not known.
+    until: Option<Instant>,
+    what: What,
+}
+
+enum What {
+    /// Something that may be over at any moment.
+    Busy,
+    OnTrial,
+    Cooling(Option<FailureKind>),
+    Limited(Shortage),
+    Paused,
+    TooLarge(Shortage),
+}
+
+impl Obstacle {
+    fn of(member: &Member, wish: &Wish<'_>) -> Self {
+        let shortage = member.deployment.shortage(wish.demand, wish.now);
+        let room_at = match shortage {
+            Some(shortage) if shortage.room == Room::Never => {
+                return Self { until: None, what: What::TooLarge(shortage) };
+            }
+            Some(Shortage { room: Room::Until(at), .. }) => Some(at),
+            _ => None,
+        };
+        let limited = shortage.filter(|_| room_at.is_some());
+        match (member.health, limited) {
+            (InOrOut::Out { why: Refusal::Paused, .. } | InOrOut::Out { due: None, .. }, _) => {
+                Self { until: None, what: What::Paused }
+            }
+            (InOrOut::Out { due: Some(due), why: Refusal::Cooling { kind, .. } }, _)
+                if room_at.is_none_or(|at| at <= due) =>
+            {
+                Self { until: Some(due), what: What::Cooling(kind) }
+            }
+            (_, Some(shortage)) => Self { until: room_at, what: What::Limited(shortage) },
+            // A trial may end at any moment, and its deadline is not when.
+            (InOrOut::Out { .. }, None) => Self { until: None, what: What::OnTrial },
+            (InOrOut::In | InOrOut::KeptIn, None) => Self { until: None, what: What::Busy },
+        }
+    }
+
+    /// The lower, the sooner the member may take it.
+    fn distance(&self) -> (u8, Option<Instant>) {
+        let rank = match self.what {
+            What::Busy => 0,
+            What::OnTrial => 1,
+            What::Cooling(_) | What::Limited(_) => 2,
+            What::Paused => 3,
+            What::TooLarge(_) => 4,
+        };
+        (rank, self.until)
+    }
+
+    fn refusal(self, now: Instant) -> Refused {
+        let wait = self.until.map(|until| until.saturating_duration_since(now));
+        let refused = |reason| Refused::new(reason).retry_after(wait);
+        match self.what {
+            What::Busy => refused(RefusedReason::Full),
+            What::OnTrial => refused(RefusedReason::Cooling),
+            What::Cooling(kind) => refused(RefusedReason::Cooling).caused_by(kind),
+            What::Limited(shortage) if shortage.limit.unit() == Unit::Dollars => {
+                refused(RefusedReason::Budget)
+            }
+            What::Limited(_) => refused(RefusedReason::Limited),
+            What::Paused => refused(RefusedReason::Paused),
+            What::TooLarge(shortage) if shortage.limit.is_nothing() => {
+                refused(RefusedReason::Budget)
+            }
+            What::TooLarge(Shortage { limit, cost, .. }) => refused(RefusedReason::TooLarge)
+                .lacking(Lack { limit: Some((limit, cost)), ..Lack::default() }),
         }
     }
 }

@@ -90,10 +90,11 @@ fn next(pool: &mut Pool) -> String {
 }
 
 fn give_back(pool: &mut Pool, picked: Picked) -> String {
-    let Picked { key, deployment, probe, .. } = picked;
-    deployment.vacate();
+    let Picked { key, deployment, hold, probe, .. } = picked;
+    let is_awaited = deployment.vacate();
+    drop(hold);
     pool.release(key);
-    if probe.is_some() {
+    if probe.is_some() || is_awaited {
         drop(probe);
         pool.changed(key, Instant::now());
     }
@@ -203,7 +204,7 @@ async fn a_drained_member_goes_with_its_last_lease() {
     let (mut gone, mut left) = (Vec::new(), 2);
     for picked in held {
         left -= usize::from(picked.key == keys[0]);
-        picked.deployment.vacate();
+        let _ = picked.deployment.vacate();
         let last = pool.release(picked.key);
         assert_eq!(last.is_some(), picked.key == keys[0] && left == 0);
         gone.extend(last);

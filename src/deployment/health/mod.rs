@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Deployment;
+use super::{Deployment, Watchers};
 use crate::{
     outcome::{Cools, Failure, FailureKind, Outcome},
     sync::Lock,
@@ -52,6 +52,15 @@ pub(crate) struct Sentence {
     /// Counts against the share of a group that may be out at a time.
     pub(crate) soft: bool,
     pub(crate) kind: FailureKind,
+}
+
+/// How a failure has set a deployment aside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Aside {
+    until: Instant,
+    kind: FailureKind,
+    soft: bool,
+    recovery: Recovery,
 }
 
 /// How a deployment comes back once its time is up.
@@ -194,6 +203,9 @@ impl Ramp {
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
 pub(crate) trait Watch: Send + Sync {
     fn changed(&self, member: Key);
+
+    /// The deployment that is known by `member` now.
+    fn deployment(&self, member: Key) -> Option<Deployment>;
 }
 
 /// By what a watcher knows a deployment: an index, and what tells it from those that had the index before.
@@ -218,7 +230,7 @@ pub(crate) struct Key {
 #[derive(Default)]
 pub struct Health {
     state: Lock<State>,
-    watchers: Lock<Vec<(Weak<dyn Watch>, Key)>>,
+    watchers: Watchers,
     judge: OnceLock<Arc<dyn Judge>>,
 }
 
@@ -286,15 +298,32 @@ impl Health {
         (state.standing(now), state.epoch)
     }
 
-    /// Enters how an attempt ended.
+    /// Enters how an attempt ended. What it leads to for all that share the account, if it does.
     pub(crate) fn report(
         &self,
         judge: &dyn Judge,
         admission: Admission,
         outcome: &Outcome,
         now: Instant,
-    ) {
-        self.change(|state| state.report(judge, admission, outcome, now));
+    ) -> Option<Aside> {
+        let of_account = |failure: Failure| {
+            matches!(failure.kind(), FailureKind::RateLimited | FailureKind::QuotaExhausted)
+        };
+        let mut aside = None;
+        self.change(|state| {
+            let changed = state.report(judge, admission, outcome, now);
+            if changed && outcome.failure().is_some_and(of_account) {
+                aside = state.aside();
+            }
+            changed
+        });
+        aside
+    }
+
+    /// Sets it aside along with another that shares its account; a later end that is set already stays.
+    pub(crate) fn cool_along(&self, aside: Aside, now: Instant) {
+        let recovery = self.judge.get().map_or(aside.recovery, |judge| judge.recovery());
+        self.change(|state| state.cool_along(Aside { recovery, ..aside }, now));
     }
 
     /// Enters that the caller went away in the middle of the response. That says nothing against the deployment, which
@@ -316,30 +345,22 @@ impl Health {
     }
 
     pub(crate) fn watch(&self, watcher: Weak<dyn Watch>, member: Key) {
-        let mut watchers = self.watchers.lock();
-        watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
-        watchers.push((watcher, member));
+        self.watchers.add(watcher, member);
     }
 
     pub(crate) fn unwatch(&self, watcher: &Weak<dyn Watch>, member: Key) {
-        self.watchers
-            .lock()
-            .retain(|(other, watched)| *watched != member || !other.ptr_eq(watcher));
+        self.watchers.remove(watcher, member);
+    }
+
+    /// Tells those who watch it that its standing may have changed.
+    pub(crate) fn tell(&self) {
+        self.watchers.tell();
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> bool) {
         let changed = change(&mut self.state.lock());
         if changed {
-            self.notify();
-        }
-    }
-
-    fn notify(&self) {
-        let watchers = self.watchers.lock().clone();
-        for (watcher, member) in watchers {
-            if let Some(watcher) = watcher.upgrade() {
-                watcher.changed(member);
-            }
+            self.tell();
         }
     }
 }

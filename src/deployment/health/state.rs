@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Admission, Cause, Judge, Ramp, Record, Recovery, Refusal, Sentence, Standing, Status, Totals,
+    Admission, Aside, Cause, Judge, Ramp, Record, Recovery, Refusal, Sentence, Standing, Status,
+    Totals,
 };
 use crate::outcome::{Failure, FailureKind, Outcome};
 
@@ -274,6 +275,35 @@ impl State {
         let healthy = now.saturating_duration_since(ramp.since).as_nanos();
         let earned = healthy.checked_div(forgive.as_nanos()).unwrap_or(u128::MAX);
         self.level.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX))
+    }
+
+    /// Until when it is cooling, and why.
+    pub(super) const fn aside(&self) -> Option<Aside> {
+        match self.phase {
+            Phase::Cooling { until, cause: Cause::Failed(kind), soft, recovery } => {
+                Some(Aside { until, kind, soft, recovery })
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets it aside along with another: it did not fail itself, so its next sentence is no longer for it.
+    pub(super) fn cool_along(&mut self, aside: Aside, now: Instant) -> bool {
+        let Aside { until, kind, soft, recovery } = aside;
+        self.settle(now);
+        if let Phase::Cooling { until: own, soft: own_soft, .. } = &mut self.phase {
+            if until <= *own {
+                return false;
+            }
+            (*own, *own_soft) = (until, *own_soft && soft);
+            return true;
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        self.level = self.level_at(now);
+        self.totals.ejections += 1;
+        self.record = Record::default();
+        self.phase = Phase::Cooling { until, cause: Cause::Failed(kind), soft, recovery };
+        true
     }
 
     pub(super) fn cool_by_hand(&mut self, now: Instant, length: Duration, recovery: Recovery) {

@@ -240,6 +240,42 @@ fn the_later_end_wins_whenever_the_request_was_begun() {
 }
 
 #[test]
+fn one_set_aside_along_with_another_waits_as_long_and_its_own_next_ejection_is_no_longer() {
+    let (mut offender, mut other) =
+        (Machine::new(Strict::default()), Machine::new(Strict::default()));
+    other.start = offender.start;
+    let (begun, _) = other.admit(0);
+    offender.run(0, &failure(K::RateLimited));
+    let aside = offender.state.aside().unwrap();
+    assert!(other.state.cool_along(aside, offender.start));
+    assert_eq!(other.status(3), other.cooling(4, K::RateLimited));
+    assert!(!other.report(1, begun, &Outcome::Success), "begun before");
+    assert_eq!(other.status(4), Status::Probing);
+
+    other.run(4, &failure(K::Server));
+    assert_eq!(other.status(7), other.cooling(8, K::Server), "the first of its own");
+    offender.run(4, &failure(K::Server));
+    assert_eq!(offender.status(11), offender.cooling(12, K::Server), "the second");
+    assert_eq!((other.state.totals.ejections, other.state.totals.failed), (2, 1));
+}
+
+#[test]
+fn along_with_another_the_later_end_wins_too() {
+    let (mut offender, mut other) =
+        (Machine::new(Strict::default()), Machine::new(Strict::default()));
+    other.start = offender.start;
+    other.run(0, &failure(K::Server));
+    offender.run(0, &wait(K::RateLimited, 3));
+    assert!(!other.state.cool_along(offender.state.aside().unwrap(), offender.start));
+    assert_eq!(other.status(3), other.cooling(4, K::Server));
+    let mut offender = Machine { start: other.start, ..Machine::new(Strict::default()) };
+    offender.run(0, &wait(K::RateLimited, 9));
+    assert!(other.state.cool_along(offender.state.aside().unwrap(), offender.start));
+    let cooling = Refusal::Cooling { kind: Some(K::Server), soft: false };
+    assert_eq!(other.refusal(8), (Some(9), cooling), "and for a hard reason it is hard");
+}
+
+#[test]
 fn a_hard_reason_to_wait_longer_makes_a_soft_ejection_hard_and_never_the_reverse() {
     let mut it = Machine::new(Strict::default());
     let [hard, soft] = [(); 2].map(|()| it.admit(0).0);
@@ -506,6 +542,10 @@ impl Watch for Watcher {
         assert_eq!(member, MEMBER);
         self.deployment.health().standing(Instant::now());
         self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn deployment(&self, _: Key) -> Option<Deployment> {
+        Some(self.deployment.clone())
     }
 }
 

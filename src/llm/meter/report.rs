@@ -8,6 +8,7 @@ use crate::{
     Deployment, GroupName, Trail,
     deployment::{Pinned, Usage},
     llm::{Endpoint, PriceList},
+    quota::Hold,
     trail::{Captured, Carried, Spent},
 };
 
@@ -53,6 +54,7 @@ where
 /// Whom the usage of an answer concerns.
 pub(super) struct Report {
     deployment: Option<Deployment>,
+    hold: Option<Arc<Hold>>,
     group: Option<GroupName>,
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
@@ -79,6 +81,7 @@ impl Report {
         let demand = carried.and_then(|carried| carried.demand.as_ref());
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
             pinned: carried.and_then(|carried| carried.pinned.clone()),
@@ -135,6 +138,9 @@ impl Report {
             if let Some(pinned) = &self.pinned {
                 pinned.answered(deployment, &usage, Instant::now());
             }
+        }
+        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
+            hold.settle(&usage, cost);
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

@@ -36,6 +36,7 @@ fn attempt<B>(request: &mut Request<B>, model: &str) {
         index: 0,
         started: Instant::now(),
         admission: Admission { epoch: 0, probe: false },
+        hold: None,
     });
 }
 

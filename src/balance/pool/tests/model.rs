@@ -168,9 +168,10 @@ impl Bench {
         if self.leases.is_empty() {
             return;
         }
-        let Picked { key, deployment, probe, .. } =
+        let Picked { key, deployment, hold, probe, .. } =
             self.leases.swap_remove(self.rng.usize(0..self.leases.len()));
-        deployment.vacate();
+        let _ = deployment.vacate();
+        drop(hold);
         let gone = self.pool.release(key);
         let was_last = self.draining.contains(&key) && self.in_flight(key) == 0;
         assert_eq!(gone.is_some(), was_last);
