@@ -1,8 +1,7 @@
 //! Money that may be spent in a time.
 
-use std::time::Duration;
-
 use super::{field::Field, keys, names::Names, read::Section};
+use crate::quota::Window;
 
 /// So much may be spent in a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,17 +10,7 @@ pub struct Budget {
     /// US dollars, finite and at least 0; with 0 nothing may be spent.
     pub dollars: f64,
     /// In which time.
-    pub period: Period,
-}
-
-/// The time a [`Budget`] is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Period {
-    /// Any stretch of this length, more than zero. LiteLLM's begins with the first request after the one before.
-    Rolling(Duration),
-    /// `1mo`: the month of the calendar, in UTC.
-    Month,
+    pub window: Window,
 }
 
 impl Budget {
@@ -79,60 +68,13 @@ impl Budget {
         let dollars = dollars.and_then(|field| {
             field.number("a number of US dollars of at least 0", |dollars| dollars >= 0.0)
         });
-        let period = period.and_then(|field| Period::read(&field));
-        Some(Self { dollars: dollars?, period: period? })
+        let window = period.and_then(|field| window(&field));
+        Some(Self { dollars: dollars?, window: window? })
     }
 }
 
-impl Period {
-    fn read(field: &Field<'_>) -> Option<Self> {
-        const EXPECTED: &str = "a time such as `30s`, `15m`, `12h`, `1d`, `2w` or `1mo`";
-        let period = Self::parse(&field.text_or(EXPECTED)?);
-        if period.is_none() {
-            field.wrong(EXPECTED);
-        }
-        period
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        if text == "1mo" {
-            return Some(Self::Month);
-        }
-        let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            "w" => 7 * 24 * 60 * 60,
-            _ => return None,
-        };
-        let seconds = number.parse::<u64>().ok()?.checked_mul(seconds)?;
-        (seconds > 0).then_some(Self::Rolling(Duration::from_secs(seconds)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_period_is_a_number_and_a_unit() {
-        let rolling = |seconds| Some(Period::Rolling(Duration::from_secs(seconds)));
-        for (text, period) in [
-            ("30s", rolling(30)),
-            ("15m", rolling(900)),
-            ("12h", rolling(43_200)),
-            ("1d", rolling(86_400)),
-            ("2w", rolling(1_209_600)),
-            ("1mo", Some(Period::Month)),
-        ] {
-            assert_eq!(Period::parse(text), period, "{text}");
-        }
-        for wrong in
-            ["", "d", "1", "0s", "-1d", "1.5h", "1 d", "1y", "2mo", "1mon", "99999999999999999w"]
-        {
-            assert_eq!(Period::parse(wrong), None, "{wrong}");
-        }
-    }
+fn window(field: &Field<'_>) -> Option<Window> {
+    const EXPECTED: &str = "a time such as `30s`, `15m`, `12h`, `1d`, `2w` or `1mo`";
+    let window = field.text_or(EXPECTED)?.parse();
+    window.inspect_err(|_| field.wrong(EXPECTED)).ok()
 }

@@ -1,11 +1,13 @@
 //! From a configuration to a fleet that runs.
 
 mod deployment;
+mod quotas;
 mod router;
 mod strategy;
 
 use std::sync::Arc;
 
+use self::quotas::Quotas;
 use super::{Config, ConfigError, Problem, weights};
 use crate::{
     deployment::Deployment,
@@ -55,6 +57,7 @@ impl Config {
     pub fn fleet_with(&self, attempt: AttemptLayer) -> Result<ConfiguredFleet, ConfigError> {
         let mut errors = Vec::new();
         let unlisted = ListedModel::default();
+        let mut quotas = Quotas::of(&self.router);
         let mut builder = FleetLayer::builder();
         let mut members = Vec::new();
         let mut groups: Vec<&str> = Vec::new();
@@ -71,7 +74,8 @@ impl Config {
                 let to = config.upstream().map_err(|problem| errors.push(problem)).ok()?;
                 let listed = self.prices.as_deref().and_then(|prices| config.listed(prices));
                 let listed = listed.unwrap_or(&unlisted);
-                Some((config.deployment(weight, &self.router, listed), to))
+                let deployment = config.deployment(weight, &self.router, listed);
+                Some((quotas.limit(deployment, config, &self.router), to))
             });
             let deployments: Vec<_> = deployments.collect();
             members.extend(deployments.iter().cloned());

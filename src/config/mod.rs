@@ -86,7 +86,7 @@ mod tests;
 use std::{fs, path::Path, sync::Arc};
 
 pub use self::{
-    budget::{Budget, Period},
+    budget::Budget,
     checks::PreCallChecks,
     counts::FailureCounts,
     deployment::DeploymentConfig,

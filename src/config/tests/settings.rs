@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{params, read, valid, with};
 use crate::{
     balance::TagMatch,
-    config::{Budget, Config, DeploymentConfig, Limits, Period, RoutingStrategy},
+    config::{Budget, Config, DeploymentConfig, Limits, RoutingStrategy},
     outcome::FailureKind as K,
+    quota::{Calendar, Window},
 };
 
 fn deployment(text: &str) -> DeploymentConfig {
@@ -145,7 +146,7 @@ fn limits_and_budgets_are_read_wherever_they_stand() {
         max_parallel_requests: Some(7),
         budget: Some(Budget {
             dollars: 8.5,
-            period: Period::Rolling(Duration::from_secs(12 * 3600)),
+            window: Window::Rolling(Duration::from_secs(12 * 3600)),
         }),
     };
     assert_eq!(with_info("", limits).limits, expected);
@@ -157,12 +158,12 @@ litellm_settings: {{tag_budget_config: {{'team:a': {{max_budget: 0, budget_durat
     .router;
     expected.rpm = Some(1);
     assert_eq!((&*router.quota_groups[0].name, &router.quota_groups[0].limits), ("one", &expected));
-    let budget = |dollars, period| Budget { dollars, period };
-    let rolling = |seconds| Period::Rolling(Duration::from_secs(seconds));
+    let budget = |dollars, window| Budget { dollars, window };
+    let rolling = |seconds| Window::Rolling(Duration::from_secs(seconds));
     assert_eq!(
         router.provider_budgets,
         [
-            ("openai".to_owned(), budget(1.0, Period::Month)),
+            ("openai".to_owned(), budget(1.0, Window::Calendar(Calendar::monthly()))),
             ("groq".to_owned(), budget(2.0, rolling(30))),
         ]
     );
