@@ -6,12 +6,14 @@ use http::StatusCode;
 use http::response::Parts;
 
 use super::{Classify, Failure, FailureKind, Outcome, retry_after};
+use crate::quota::reported;
 
 /// Judges by the HTTP status.
 ///
 /// [`new`](Self::new) fits any backend and [`inference`](Self::inference) LLM APIs; [`status`](Self::status) changes
 /// either. Redirects and below are left to the end of the body, as successes are. A [`retry_after`] is read from every
-/// failure: a server that says when to come back is believed whatever its status.
+/// failure: a server that says when to come back is believed whatever its status. Where a 429 has none, it is the reset of
+/// what it says is used up, in headers such as `x-ratelimit-reset-requests`.
 #[derive(Clone, Debug, Default)]
 pub struct HttpClassify {
     /// The last one for a status holds.
@@ -79,6 +81,10 @@ impl Classify for HttpClassify {
     fn head(&self, response: &Parts) -> Option<Outcome> {
         let kind = self.kind(response.status)?;
         let delay = retry_after(&response.headers, SystemTime::now());
+        let delay = delay.or_else(|| {
+            let is_limited = kind == FailureKind::RateLimited;
+            is_limited.then(|| reported(&response.headers, SystemTime::now))??.reset()
+        });
         Some(Failure::new(kind).with_status(response.status).with_retry_after(delay).into())
     }
 }
@@ -148,6 +154,26 @@ mod tests {
         assert_eq!(judge(&classify, 404), None);
         assert_eq!(judge(&classify, 200), Some(K::Malformed));
         assert_eq!(judge(&classify, 500), Some(K::Server));
+    }
+
+    #[test]
+    fn without_a_delay_a_429_carries_the_reset_of_what_is_used_up() {
+        let delay = |status: u16, after: Option<&str>, tokens: &str| {
+            let response = Response::builder()
+                .status(status)
+                .header("x-ratelimit-remaining-requests", "9")
+                .header("x-ratelimit-reset-requests", "50s")
+                .header("x-ratelimit-remaining-tokens", tokens)
+                .header("x-ratelimit-reset-tokens", "20s");
+            let response =
+                after.into_iter().fold(response, |one, at| one.header("retry-after", at));
+            let (head, ()) = response.body(()).unwrap().into_parts();
+            HttpClassify::new().head(&head)?.failure()?.retry_after()
+        };
+        assert_eq!(delay(429, None, "0"), Some(Duration::from_secs(20)));
+        assert_eq!(delay(429, Some("3"), "0"), Some(Duration::from_secs(3)));
+        assert_eq!(delay(429, None, "1"), None, "nothing is used up");
+        assert_eq!(delay(500, None, "0"), None, "it failed for another reason");
     }
 
     #[test]

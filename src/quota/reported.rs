@@ -27,6 +27,13 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
+    /// When all that is used up will be back; none where nothing is.
+    pub(crate) fn reset(&self) -> Option<Duration> {
+        let all = [self.requests, self.tokens, self.input_tokens, self.output_tokens];
+        let used_up = all.into_iter().flatten().filter(|left| left.remaining == 0);
+        used_up.map(|left| left.reset).max()
+    }
+
     pub(crate) const fn of(&self, unit: Unit) -> Option<Left> {
         match unit {
             Unit::Requests => self.requests,

@@ -90,3 +90,6 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

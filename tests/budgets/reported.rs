@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tokio::time::{advance, sleep};
+use tokio::time::advance;
+use tokio_test::task::spawn;
 use tower_fleet::{
     Deployment,
     balance::{Balance, LeastBusy},
@@ -67,36 +68,28 @@ async fn nobody_else_being_there_the_refusal_says_until_when() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_on_its_way_is_taken_off_what_is_left() {
-    // The first answer says three; two others are out by then.
-    let eu = Fake::new([
-        saying("3", "30s"),
-        saying("3", "30s").after(secs(9)),
-        saying("3", "30s").after(secs(9)),
-        Answer::status(200).after(secs(9)),
-    ]);
+    let late = |after| saying("3", "30s").after(secs(after));
+    let last = Answer::status(200).after(secs(9));
+    let eu = Fake::new([late(1), late(9), late(9), last]);
     let us = Fake::new([Answer::status(200)]);
     let fleet = Balance::new(
         LeastBusy,
         [(hears("eu").order(1), eu.clone()), (hears("us").order(2), us.clone())],
     );
-    let slow = || {
-        tokio::spawn({
-            let fleet = fleet.clone();
-            async move { ask(&fleet, request(&[])).await.map(drop) }
-        })
-    };
-    // The order of the script is that of the calls.
-    let (first, second, third) = (slow(), slow(), slow());
-    first.await.unwrap().unwrap();
-    assert_eq!(eu.count(), 3);
-    // One is left of the three.
-    let fourth = slow();
-    sleep(secs(1)).await;
+    let mut calls = [(); 3].map(|()| spawn(ask(&fleet, request(&[]))));
+    assert!(calls.each_mut().map(|call| call.poll().is_pending()).iter().all(|pending| *pending));
+    let [first, second, third] = calls;
+    first.await.unwrap();
+    // Of the three that are left, two may be for those that are still out.
+    let mut fourth = spawn(ask(&fleet, request(&[])));
+    assert!(fourth.poll().is_pending());
     assert_eq!((eu.count(), us.count()), (4, 0));
     assert_eq!(shares(&fleet, [&eu, &us], 3).await, [0, 3]);
-    for one in [second, third, fourth] {
-        one.await.unwrap().unwrap();
+    for call in [second, third, fourth] {
+        call.await.unwrap();
     }
+    // The last of the reports came with the fourth still out.
+    assert_eq!(shares(&fleet, [&eu, &us], 4).await, [2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,19 +123,18 @@ async fn a_report_lifts_no_limit_that_is_configured() {
 #[tokio::test(start_paused = true)]
 async fn a_newer_report_takes_the_place_of_the_older() {
     // The second has been on its way meanwhile, and says more.
-    let eu =
-        Fake::new([saying("0", "50s"), saying("9", "50s").after(secs(2)), Answer::status(200)]);
+    let eu = Fake::new([
+        saying("0", "50s").after(secs(1)),
+        saying("9", "50s").after(secs(2)),
+        Answer::status(200),
+    ]);
     let fleet = Balance::new(LeastBusy, [(hears("eu"), eu.clone())]);
-    let (one, other) = tokio::join!(ask(&fleet, request(&[])), async {
-        let slow = tokio::spawn({
-            let fleet = fleet.clone();
-            async move { ask(&fleet, request(&[])).await.map(drop) }
-        });
-        sleep(secs(1)).await;
-        assert_eq!(refusal(ask(&fleet, request(&[])).await).wait(), Some(secs(49)));
-        slow.await.unwrap()
-    });
-    one.and(other.map_err(Into::into)).unwrap();
+    let mut calls = [(); 2].map(|()| spawn(ask(&fleet, request(&[]))));
+    assert!(calls.each_mut().map(|call| call.poll().is_pending()).iter().all(|pending| *pending));
+    let [first, second] = calls;
+    first.await.unwrap();
+    assert_eq!(refusal(ask(&fleet, request(&[])).await).wait(), Some(secs(50)));
+    second.await.unwrap();
     ask(&fleet, request(&[])).await.unwrap();
 }
 
@@ -162,10 +154,19 @@ async fn who_shares_a_quota_of_requests_shares_what_is_reported_of_them() {
     let other = Balance::new(LeastBusy, [(Deployment::new("code").quota(&key), code.clone())]);
     ask(&one, request(&[])).await.unwrap();
     assert_eq!(refusal(ask(&other, request(&[])).await).wait(), Some(secs(20)));
+}
 
-    // A budget says nothing of requests.
-    let budget = Quota::new("budget", [Limit::rpm(100)]);
-    let _ = budget;
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_quota_of_tokens_or_a_budget_shares_nothing_that_is_reported_of_requests() {
+    for shared in [Quota::new("key", [Limit::tpm(10_000)]), Quota::budget("all", [Limit::rpm(100)])]
+    {
+        let (chat, code) = (Fake::new([saying("0", "20s")]), Fake::new([Answer::status(200)]));
+        let one = Balance::new(LeastBusy, [(Deployment::new("chat").quota(&shared), chat)]);
+        let other = Balance::new(LeastBusy, [(Deployment::new("code").quota(&shared), code)]);
+        ask(&one, request(&[])).await.unwrap();
+        refusal(ask(&one, request(&[])).await);
+        ask(&other, request(&[])).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
