@@ -31,6 +31,7 @@ mod members;
 mod picks;
 mod readiness;
 mod script;
+mod waiting;
 
 fn request() -> Request<()> {
     Request::new(())

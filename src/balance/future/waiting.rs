@@ -73,7 +73,7 @@ where
                     *this.request = None;
                     return Poll::Ready(Err(refused.in_group(group)));
                 }
-                Turn::Leased(leased) => {
+                Turn::Picked(leased) => {
                     let waited = now.saturating_duration_since(*this.since);
                     if let Some(trail) = carried.and_then(|carried| carried.trail.as_ref())
                         && waited > Duration::ZERO
