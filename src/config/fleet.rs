@@ -24,7 +24,8 @@ impl ConfiguredFleet {
     /// [`Config::warnings`] for that.
     ///
     /// Requests name their group by themselves, or an [`InspectLayer`](crate::llm::InspectLayer) above reads it from
-    /// the body.
+    /// the body: [`Config::inspect`] gives the one that fits. Without it the file's affinity, tags, priorities and limits of
+    /// tokens have nothing to go by.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::request::Builder;
 use tokio::time::advance;
 use tower_fleet::error::RefusedReason as Reason;
@@ -232,6 +233,6 @@ async fn a_request_without_a_priority_has_the_files() {
         begun.elapsed().as_secs()
     };
     let urgent = r#", "priority": 0"#;
-    let all = tokio::join!(ask(""), ask(""), ask(urgent), ask(urgent));
-    assert_eq!(all, (1, 4, 2, 3));
+    let all = join_all(["", "", urgent, urgent].map(ask)).await;
+    assert_eq!(all, [1, 4, 2, 3]);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{DeploymentConfig, Problem, RouterSettings},
-    deployment::Deployment,
+    deployment::{AdaptiveConcurrency, Deployment},
     llm::{ListedModel, PriceList, Provider},
     upstream::Upstream,
 };
@@ -35,6 +35,11 @@ impl DeploymentConfig {
         let one = set(one, self.prices.over(listed.price.as_ref()), Deployment::price);
         let one = set(one, self.paths(), Deployment::endpoints);
         let one = set(one, self.known_provider(), Deployment::provider);
+        let one = set(
+            one,
+            self.adaptive_concurrency.then(AdaptiveConcurrency::new),
+            Deployment::adaptive_concurrency,
+        );
         let one = one.tags(self.tags.iter().map(String::as_str));
         let one = one.stream_usage(self.include_usage.unwrap_or_else(|| self.tells_usage()));
         if self.blocked {
