@@ -18,6 +18,7 @@ use tower_fleet::{
     BoxError, Deployment, Served,
     balance::{Affinity, Balance, LeastBusy, PerRequest, Strategy, WeightedShuffle},
     cooldown::{CooldownLayer, CooldownPolicy},
+    deployment::Status,
     llm::{AffinitySource, InspectLayer, MeterLayer},
     retry::{RetryLayer, RetryPolicy},
 };
@@ -187,6 +188,24 @@ async fn a_response_goes_on_where_it_was_made_before_anything_else_counts() {
         let home = setting.asked(of_session("s")).await;
         assert_eq!(setting.asked(continuing("resp_x")).await, home);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_goes_on_where_it_was_made_while_that_is_still_coming_back() {
+    let made = ok_with("application/json", r#"{"id": "resp_a", "output": []}"#);
+    let answers = IDS.map(|id| match id {
+        "a" => vec![made.clone(), Answer::status(500), ok()],
+        _ => vec![ok()],
+    });
+    let setting = Setting::new(Affinity::new(LeastBusy), &DEFAULT, answers);
+    while setting.asked(request("/v1/responses", r#"{"model": "chat"}"#)).await != "a" {}
+    assert_ne!(setting.asked(continuing("resp_a")).await, "a", "it failed, so another helped out");
+    advance(Duration::from_secs(60)).await;
+    for _ in 0..50 {
+        assert_eq!(setting.asked(continuing("resp_a")).await, "a");
+    }
+    let status = setting.deployments[0].health().status();
+    assert!(matches!(status, Status::Ramping { .. }), "{status:?}");
 }
 
 fn ok_with(content_type: &str, body: impl Into<Bytes>) -> Answer {

@@ -16,13 +16,17 @@ use http_body_util::Full;
 use tokio::{runtime, time::Instant};
 use tower::{Service, buffer::Buffer};
 use tower_fleet::{
-    BoxError, Trail,
-    balance::{LeastBusy, RoundRobin, WeightedShuffle},
+    BoxError, Demand, Trail,
+    balance::{
+        Affinity, AnyStrategy, Balance, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage,
+        PowerOfTwo, PreferIdle, RoundRobin, WeightedShuffle,
+    },
+    deployment::Price,
     timeout::TimeoutLayer,
 };
 use tower_fleet_benches::{
-    Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
-    hiding, members, metered, now, power_of_two, request, retry, spread, timeout,
+    Attaching, Deltas, Immediate, SEED, Streaming, balance, chat, cooldown, core, core_over,
+    exchange, hiding, members, metered, now, power_of_two, request, retry, spread, timeout,
 };
 
 /// Requests made before the clock starts and spent while it runs.
@@ -100,10 +104,15 @@ fn main() -> Result<(), BoxError> {
     } else {
         Effort { rounds: 1, batches: 1, shared: 1000 }
     };
+    if std::env::var("ONLY").is_ok() {
+        strategies(effort);
+        return Ok(());
+    }
     stacks(effort)?;
     streamed(effort);
     counted(effort);
     selection(effort);
+    strategies(effort);
     shared(effort)?;
     // Last, for it stops the clock of the process.
     spreads()
@@ -235,6 +244,14 @@ fn selection(effort: Effort) {
     for count in [10, 100] {
         table.stack(format!("round robin, {count}"), &template, balance(RoundRobin, count));
     }
+    let (mut keyed, mut demand) = (request(0), Demand::default());
+    demand.affinity = Some("session".into());
+    demand.set(&mut keyed);
+    for count in [10, 100] {
+        table.stack(format!("least busy, {count}, a key"), &keyed, balance(LeastBusy, count));
+        let affinity = balance(Affinity::new(LeastBusy), count);
+        table.stack(format!("affinity, {count}, a key"), &keyed, affinity);
+    }
     for count in [2, 10, 100, 1000] {
         let p2c = power_of_two(vec![Immediate; count]);
         table.stack(format!("tower p2c, {count}"), &template, p2c);
@@ -256,7 +273,7 @@ fn selection(effort: Effort) {
     for count in [10, 10_000] {
         let (deployments, clients): (Vec<_>, Vec<_>) = members(count, Immediate).unzip();
         let each = deployments.clone().into_iter().zip(clients);
-        let balance = tower_fleet::balance::Balance::new(LeastBusy, each);
+        let balance = Balance::new(LeastBusy, each);
         let mut next = 0;
         table.row(format!("one down and up again, of {count}"), move |effort| {
             // The group is told of what changes as long as it lives.
@@ -288,6 +305,61 @@ fn selection(effort: Effort) {
     at_most("least busy of 10,000 / of 10", 1.5, ratio(10_000));
     let down_and_up = |count: u32| table.median(&format!("one down and up again, of {count}"));
     at_most("down and up of 10,000 / of 10", 1.5, down_and_up(10_000) / down_and_up(10));
+    println!();
+}
+
+/// What a pick costs by each strategy, in requests one after the other.
+fn strategies(effort: Effort) {
+    const COUNTS: [usize; 4] = [2, 10, 100, 1000];
+    // A step for each member.
+    const SCORED: [&str; 5] =
+        ["lowest latency", "within a buffer", "lowest cost", "lowest usage", "hot and cold"];
+    let effort = Effort { batches: effort.batches.div_ceil(4), ..effort };
+    let template = request(0);
+    let mut table = Table::default();
+    table.stack("bare call", &template, Immediate);
+    for count in COUNTS {
+        let mut row = |name: &str, strategy: AnyStrategy| {
+            // With prices and limits, where they are read.
+            let members = members(count, Immediate).map(|(deployment, client)| match name {
+                "lowest cost" => (deployment.price(Price::new(1e-6, 2e-6)), client),
+                "lowest usage" => (deployment.rpm(u64::MAX / 2), client),
+                _ => (deployment, client),
+            });
+            let mut balance = Balance::new(strategy, members).seed(SEED);
+            // Each member is known before it counts.
+            (0..2 * count).for_each(|_| now(exchange(&mut balance, template.clone())));
+            table.stack(format!("{name}, {count}"), &template, balance);
+        };
+        row("least busy", AnyStrategy::new(LeastBusy));
+        row("power of two", AnyStrategy::new(PowerOfTwo));
+        row("prefer idle, power of two", AnyStrategy::new(PreferIdle::new(PowerOfTwo)));
+        row("round robin", AnyStrategy::new(RoundRobin));
+        row("lowest latency", AnyStrategy::new(LowestLatency::new()));
+        row("within a buffer", AnyStrategy::new(LowestLatency::new().buffer(0.1)));
+        row("lowest cost", AnyStrategy::new(LowestCost));
+        row("lowest usage", AnyStrategy::new(LowestUsage));
+        row("hot and cold", AnyStrategy::new(HotCold::new()));
+        let p2c = power_of_two(vec![Immediate; count]);
+        table.stack(format!("tower p2c, {count}"), &template, p2c);
+    }
+    table.run(effort);
+
+    let adds = |name: &str, count: usize| {
+        table.median(&format!("{name}, {count}")) - table.median("bare call")
+    };
+    let each = |name: &str| (adds(name, 1000) - adds(name, 10)) / 990.0;
+    let header = COUNTS.map(|count| format!("{count:>8}")).concat();
+    println!("{:<46}{header} {:>8}", "strategies: adds, ns, of so many", "each");
+    let constant = ["least busy", "power of two", "prefer idle, power of two", "tower p2c"];
+    for name in constant.into_iter().chain(["round robin"]).chain(SCORED) {
+        let times = COUNTS.map(|count| format!("{:>8.0}", adds(name, count)));
+        println!("{name:<46}{} {:>8.1}", times.concat(), each(name));
+    }
+    println!();
+    for name in SCORED {
+        at_most(&format!("{name}, ns for each member"), 10.0, each(name));
+    }
     println!();
 }
 

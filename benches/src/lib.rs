@@ -32,6 +32,7 @@ use tower_fleet::{
     timeout::{Timeout, TimeoutLayer},
 };
 
+pub mod sim;
 pub mod spread;
 
 /// The body of a request, where nothing else is said.
@@ -40,7 +41,8 @@ pub type Nothing = Empty<Bytes>;
 /// The body of a response: one frame, so that it ends after its head, as most do.
 pub type Answer = Full<Bytes>;
 
-const SEED: u64 = 7;
+/// Of the random choices.
+pub const SEED: u64 = 7;
 
 /// A client that answers at once.
 #[derive(Clone, Copy, Debug)]

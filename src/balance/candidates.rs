@@ -12,7 +12,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    deployment::Deployment,
+    deployment::{Deployment, Latency, Measure, Reading},
     trail::{Demand, Tried},
 };
 
@@ -26,6 +26,8 @@ pub struct Candidates<'a> {
     pub(super) queue: &'a mut Queue,
     pub(super) tier: usize,
     pub(super) rng: &'a mut Rng,
+    /// When the pool began.
+    pub(super) epoch: Instant,
     pub(super) filter: Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
@@ -66,6 +68,12 @@ impl Filter<'_> {
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
         let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
         !was_tried && !thinned() && member.meets(self.needs) && has_room()
+    }
+
+    /// Whether it accepts every member.
+    const fn is_open(&self) -> bool {
+        let Self { tried, roll, needs, room_for, now: _ } = self;
+        tried.is_none() && roll.is_none() && needs.is_none() && room_for.is_none()
     }
 }
 
@@ -125,6 +133,17 @@ impl<'a> Candidate<'a> {
         f64::from(self.member.deployment.get_weight())
     }
 
+    /// What is to be expected of it at a [time](Candidates::clock).
+    pub(super) fn latency(&self, measure: Measure, clock: u32) -> Reading {
+        let clock = clock.wrapping_add(self.member.clock);
+        self.deployment().latency().read(measure, clock)
+    }
+
+    /// For how many seconds it gave no answer at a [time](Candidates::clock), as [`Latency::silence`] says.
+    pub(super) fn silence(&self, clock: u32) -> Option<f32> {
+        self.deployment().latency().silence(clock.wrapping_add(self.member.clock))
+    }
+
     /// The number the strategy keeps for it, see [`Candidates::set_note`].
     #[must_use]
     pub fn note(&self) -> f64 {
@@ -146,19 +165,18 @@ impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
     pub fn least_busy(&mut self) -> Option<Choice> {
         let Self { members, queue, rng, filter, kept, .. } = self;
-        queue.lowest(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
+        queue.lowest(rng, |owner| accepts(members, owner, filter, *kept)).map(Choice)
     }
 
     /// Any candidate, in proportion to the weights. Constant time, as long as most can be chosen.
     pub fn random(&mut self) -> Option<Choice> {
         let Self { members, queue, rng, filter, kept, .. } = self;
-        queue.any(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
+        queue.any(rng, |owner| accepts(members, owner, filter, *kept)).map(Choice)
     }
 
     /// Every candidate, in no order to rely on.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'_>> {
-        let members = self.members.iter().zip(0..).filter(|(_, index)| self.accepts(*index));
-        members.map(|(member, index)| Candidate { member, index })
+        accepted(self.members, self.tier, &self.filter, self.kept)
     }
 
     /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
@@ -178,11 +196,9 @@ impl Candidates<'_> {
     /// The candidate whose scores come first.
     fn first_of(&mut self, mut scores: impl FnMut(Candidate<'_>) -> [f64; 2]) -> Option<Choice> {
         let (mut best, mut ties) = (None, 0);
-        for index in 0..self.members.len() as u32 {
-            if !self.accepts(index) {
-                continue;
-            }
-            let [score, next] = scores(Candidate { member: &self.members[index as usize], index });
+        let Self { members, rng, filter, .. } = self;
+        for candidate in accepted(members, self.tier, filter, self.kept) {
+            let [score, next] = scores(candidate);
             // Puts what is not a number last, of either sign.
             let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
@@ -190,8 +206,8 @@ impl Candidates<'_> {
                 Some((_, lowest)) if scores == lowest => ties += 1,
                 _ => ties = 1,
             }
-            if ties == 1 || self.rng.u32(0..ties) == 0 {
-                best = Some((Choice(index), scores));
+            if ties == 1 || rng.u32(0..ties) == 0 {
+                best = Some((candidate.choose(), scores));
             }
         }
         best.map(|(choice, _)| choice)
@@ -246,6 +262,7 @@ impl Candidates<'_> {
             queue,
             tier: self.tier,
             rng,
+            epoch: self.epoch,
             filter: self.filter,
             demand: self.demand,
             group: self.group,
@@ -277,6 +294,11 @@ impl Candidates<'_> {
         self.demand
     }
 
+    /// When the pick was begun, for [`Candidate::latency`].
+    pub(super) fn clock(&self) -> u32 {
+        Latency::clock(self.epoch, self.now())
+    }
+
     /// The balance's source of randomness.
     pub fn rng(&mut self) -> &mut Rng {
         self.rng
@@ -291,7 +313,7 @@ impl Candidates<'_> {
         let member = &self.members[index as usize];
         member.is_in
             && member.tier == self.tier
-            && accepts(self.members, index, self.filter, self.kept)
+            && accepts(self.members, index, &self.filter, self.kept)
     }
 
     /// Where the member is whose id has this hash; none where it is gone.
@@ -302,10 +324,7 @@ impl Candidates<'_> {
             return Some(Place::Here(Choice(index)));
         }
         let unthinned = Filter { roll: None, ..self.filter };
-        if member.is_in
-            && member.tier >= self.tier
-            && accepts(self.members, index, unthinned, self.kept)
-        {
+        if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
@@ -313,7 +332,22 @@ impl Candidates<'_> {
     }
 }
 
-fn accepts(members: &[Member], index: u32, filter: Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
+/// Every member that a pick in this tier may choose.
+fn accepted<'a>(
+    members: &'a [Member],
+    tier: usize,
+    filter: &'a Filter<'_>,
+    kept: Option<&'a Kept<'a>>,
+) -> impl Iterator<Item = Candidate<'a>> {
+    let all = filter.is_open() && kept.is_none();
+    members.iter().zip(0..).filter_map(move |(member, index)| {
+        let is_there = member.is_in && member.tier == tier;
+        let accepted = is_there && (all || accepts(members, index, filter, kept));
+        accepted.then_some(Candidate { member, index })
+    })
+}
+
+fn accepts(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))
 }

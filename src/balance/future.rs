@@ -267,6 +267,7 @@ where
             hold.sent();
         }
         carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
+        lease.sample(started, carried.demand.as_deref());
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -391,6 +392,9 @@ fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported
 
 impl Called {
     fn fail(mut self, error: Error) -> Error {
+        if let Some(sample) = self.lease.sample.take() {
+            sample.error(&error);
+        }
         if let Some(sampling) = self.lease.sampling() {
             sampling.error(&error);
         }
@@ -404,6 +408,7 @@ impl Called {
 
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { mut lease, method, mut awaited } = self;
+        lease.sample = lease.sample.take().and_then(|sample| sample.head(&response));
         if let Some(hold) = lease.hold() {
             if is_taken_on(&response) {
                 hold.answered();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sampling, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sample, Sampling, Watch},
     error::{Refused, RefusedReason},
     quota::{Hold, Reservation},
     sync::Lock,
@@ -124,7 +124,7 @@ where
     ) -> Result<Leased<S>, Refused> {
         let Picked { key, deployment, admission, hold, probe, spare } = picked;
         let group = Arc::clone(self) as Arc<dyn Release>;
-        let lease = Lease { group, key, deployment, hold, probe, sampling: None };
+        let lease = Lease { group, key, deployment, hold, probe, sampling: None, sample: None };
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -308,9 +308,16 @@ pub struct Lease {
     probe: Option<Probe>,
     /// Where something reads latencies.
     sampling: Option<Box<Sampling>>,
+    /// Where the deployment's limit adapts.
+    pub(super) sample: Option<Sample>,
 }
 
 impl Lease {
+    /// Has the deployment's limit learn how the request fares, which is sent now.
+    pub(super) fn sample(&mut self, started: Instant, demand: Option<&Demand>) {
+        self.sample = self.deployment.sample(started, demand);
+    }
+
     /// Measures the request, which is sent now.
     pub(super) fn measure(&mut self, started: Instant, stream: bool) {
         self.sampling = Sampling::begin(&self.deployment, started, stream);
@@ -344,6 +351,9 @@ impl Drop for Lease {
 
 impl OnEnd for Lease {
     fn on_data(&mut self) {
+        if let Some(sample) = self.sample.take() {
+            sample.chunk();
+        }
         if let Some(sampling) = &mut self.sampling {
             sampling.chunk();
         }

@@ -75,7 +75,7 @@ pub use self::strategy::{
     LowestUsage, PerRequest, PowerOfTwo, PreferIdle, RoundRobin, Strategy, WeightedShuffle,
 };
 pub use self::waiting::{PriorityClass, QueuePolicy};
-pub use crate::deployment::Pins;
+pub use crate::deployment::pins::Pins;
 
 #[cfg(doc)]
 use crate::Deployment;

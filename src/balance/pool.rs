@@ -41,6 +41,8 @@ pub(crate) struct Pool {
     /// By order, lowest first.
     tiers: Vec<Tier>,
     rng: Rng,
+    /// When it began.
+    epoch: Instant,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
     /// How much more than its share a tier can carry, where tiers shed requests before they are out.
@@ -100,6 +102,7 @@ impl Pool {
             free: Vec::new(),
             tiers: Vec::new(),
             rng,
+            epoch: Instant::now(),
             max_ejected,
             spill: None,
             next_due: None,
@@ -164,7 +167,7 @@ impl Pool {
     pub(crate) fn add(&mut self, deployment: Deployment) -> Key {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
-        let member = Member::new(deployment, serial);
+        let member = Member::new(deployment, serial, self.epoch);
         let index = if let Some(index) = self.free.pop() {
             self.members[index as usize] = member;
             index
@@ -178,7 +181,9 @@ impl Pool {
     /// Gives a member another handle to the same vitals: its attributes change with the next [`rebuild`](Self::rebuild),
     /// its leases go on.
     pub(crate) fn update(&mut self, key: Key, deployment: Deployment) {
+        let epoch = self.epoch;
         if let Some(member) = self.member_mut(key) {
+            member.clock = deployment.latency().time(epoch);
             member.deployment = deployment;
         }
     }
@@ -362,15 +367,24 @@ impl Pool {
         filter: Filter<'_>,
         first: usize,
     ) -> Option<usize> {
-        let Self { members, tiers, rng, group, .. } = self;
+        let Self { members, tiers, rng, group, epoch, .. } = self;
         (first..tiers.len()).chain(0..first).find_map(|tier| {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
                 return None;
             }
             let demand = wish.demand;
-            let mut candidates =
-                Candidates { members, queue, tier, rng, filter, demand, group: *group, kept: None };
+            let mut candidates = Candidates {
+                members,
+                queue,
+                tier,
+                rng,
+                epoch: *epoch,
+                filter,
+                demand,
+                group: *group,
+                kept: None,
+            };
             let choice = strategy.pick(&mut candidates)?;
             candidates.holds(choice).then_some(choice.index())
         })

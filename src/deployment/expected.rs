@@ -2,7 +2,7 @@ use super::Deployment;
 use crate::trail::Demand;
 
 /// The output of an answer of which nothing is known.
-const OUTPUT: u64 = 256;
+pub(crate) const TYPICAL_OUTPUT: u16 = 256;
 
 /// The tokens a request is expected to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Deployment {
         let mean = |total: u64| total.checked_div(all.answers);
         Expected {
             input: input.or_else(|| mean(all.usage.input)).unwrap_or(1),
-            output: output.or_else(|| mean(all.usage.output)).unwrap_or(OUTPUT),
+            output: output.or_else(|| mean(all.usage.output)).unwrap_or(TYPICAL_OUTPUT.into()),
         }
     }
 }

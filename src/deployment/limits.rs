@@ -153,9 +153,13 @@ impl Deployment {
         all.map(|quota| quota.headroom(now)).fold(1.0, f32::min)
     }
 
-    /// The most requests it may have at a time, as of now.
+    /// The most requests it may have at a time, as of now: the lower of what is set and what was found.
     pub(crate) fn parallel_limit(&self) -> Option<u32> {
-        self.get_max_parallel_requests()
+        let set = self.get_max_parallel_requests();
+        if self.0.adaptive.is_none() {
+            return set;
+        }
+        set.into_iter().chain(self.concurrency_limit()).min()
     }
 
     /// Whether it has all the requests it may have at a time. If so, [`vacate`](Self::vacate) will say that someone waits.

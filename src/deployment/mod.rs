@@ -18,17 +18,21 @@ use std::{
 };
 
 mod cached;
+mod concurrency;
 mod expected;
 pub(crate) mod health;
 mod latency;
 mod limits;
-mod pins;
+pub(crate) mod pins;
 mod price;
 mod usage;
 mod watchers;
 
 use self::cached::CachedShare;
+pub use self::concurrency::AdaptiveConcurrency;
+pub(crate) use self::concurrency::Sample;
 pub use self::expected::Expected;
+pub(crate) use self::expected::TYPICAL_OUTPUT;
 pub(crate) use self::health::{
     Admission, Aside, Judge, Key, Probe, Ramp, Record, Recovery, Refusal, Sentence, Standing, Watch,
 };
@@ -36,8 +40,7 @@ pub use self::health::{Cause, Health, Status, Totals};
 pub use self::latency::Latency;
 pub(crate) use self::latency::{Measure, Reading, Sampling};
 use self::limits::Limits;
-pub(crate) use self::pins::Pinned;
-pub use self::pins::Pins;
+pub(crate) use self::pins::{Pinned, Pins};
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 pub(crate) use self::watchers::Watchers;
@@ -57,6 +60,7 @@ struct Inner {
     weight: u32,
     order: Option<i32>,
     max_parallel_requests: Option<u32>,
+    adaptive: Option<AdaptiveConcurrency>,
     limits: Limits,
     timeout: Option<Duration>,
     stream_timeout: Option<Duration>,
@@ -88,6 +92,7 @@ struct Vitals {
     /// Someone found all its places taken since one was last given back.
     is_awaited: AtomicBool,
     health: Health,
+    concurrency: concurrency::Concurrency,
     latency: Latency,
     usage: Lock<UsageTotals>,
     /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
@@ -109,6 +114,7 @@ impl Deployment {
             weight: 1,
             order: None,
             max_parallel_requests: None,
+            adaptive: None,
             limits: Limits::default(),
             timeout: None,
             stream_timeout: None,

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, env, process::ExitCode};
 
 use http::{Request, Response};
 use tower::Service;
-use tower_fleet::balance::LeastBusy;
+use tower_fleet::balance::{LeastBusy, LowestLatency};
 use tower_fleet_benches::{
     Attaching, Immediate, Nothing, answer, balance, cooldown, core, exchange, now, power_of_two,
     request, retry,
@@ -15,7 +15,7 @@ use tower_fleet_benches::{
 type Run = fn(u32);
 
 /// Each with its run; `held` ones keep half as many responses again as there are deployments in flight.
-const STACKS: [(&str, Run); 13] = [
+const STACKS: [(&str, Run); 15] = [
     ("bare", |n| send(Immediate, 0, n)),
     ("extensions", |n| send(Attaching, 0, n)),
     ("balance-10", |n| send(balance(LeastBusy, 10), 0, n)),
@@ -28,6 +28,8 @@ const STACKS: [(&str, Run); 13] = [
     ("core-10", |n| send(core(10), 0, n)),
     ("bare-15-headers", |n| send(Immediate, 15, n)),
     ("core-10-15-headers", |n| send(core(10), 15, n)),
+    ("latency-10", |n| send(balance(LowestLatency::new(), 10), 0, n)),
+    ("latency-1000", |n| send(balance(LowestLatency::new(), 1000), 0, n)),
     ("p2c-10", |n| send(power_of_two([Immediate; 10]), 0, n)),
 ];
 

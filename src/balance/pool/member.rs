@@ -21,6 +21,8 @@ pub(crate) struct Member {
     /// Tells it from an earlier member at the same index.
     pub(super) serial: u32,
     pub(in crate::balance) in_flight: u32,
+    /// What the clock of its latencies was when the pool began: reading both for each pick would cost more than a score.
+    pub(in crate::balance) clock: u32,
     /// A number a strategy keeps for it.
     pub(in crate::balance) note: f64,
     pub(in crate::balance) tier: usize,
@@ -60,8 +62,9 @@ pub(super) enum InOrOut {
 
 impl Member {
     /// A member that is out until its slots are laid out.
-    pub(super) fn new(deployment: Deployment, serial: u32) -> Self {
+    pub(super) fn new(deployment: Deployment, serial: u32, began: Instant) -> Self {
         Self {
+            clock: deployment.latency().time(began),
             identity: deployment.identity(),
             id_hash: deployment.id_hash(),
             deployment,

@@ -1,6 +1,6 @@
 use super::{Candidate, Candidates, Choice, Strategy};
 use crate::{
-    deployment::{Price, Usage},
+    deployment::{Price, TYPICAL_OUTPUT, Usage},
     trail::Demand,
 };
 
@@ -16,10 +16,6 @@ use crate::{
 /// `cost-based-routing`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LowestCost;
-
-/// The output expected before any answer was counted: OpenAI's API had 256 as the most an answer may have for long, and a
-/// chat's answer is about that.
-const OUTPUT: f32 = 256.0;
 
 impl Strategy for LowestCost {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
@@ -41,7 +37,7 @@ fn expected(candidates: &Candidates<'_>) -> Usage {
     let demand = candidates.demand();
     let means = candidates.iter().filter_map(|one: Candidate<'_>| one.deployment().mean_output());
     let (sum, count) = means.fold((0.0, 0.0), |(sum, count), mean| (sum + mean, count + 1.0));
-    let mean = if count > 0.0 { sum / count } else { OUTPUT };
+    let mean = if count > 0.0 { sum / count } else { TYPICAL_OUTPUT.into() };
     let most = demand.and_then(|demand: &Demand| demand.output_tokens).unwrap_or(u64::MAX);
     let output = (mean.round() as u64).min(most);
     let input = demand.and_then(|demand| demand.input_tokens).unwrap_or(output);

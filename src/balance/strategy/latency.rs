@@ -1,9 +1,7 @@
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{Candidate, Candidates, Choice, Strategy};
-use crate::deployment::{Measure, Reading};
+use crate::deployment::{Measure, Reading, TYPICAL_OUTPUT};
 
 /// The deployment that is expected to answer soonest. LiteLLM calls it `latency-based-routing`.
 ///
@@ -55,9 +53,6 @@ pub enum LatencyMeasure {
 
 /// Requests that a deployment gets before anything is known of it.
 const TRIALS: u64 = 3;
-
-/// The tokens of a typical answer, to make times for a token comparable to the penalty.
-const TYPICAL_OUTPUT: f32 = 256.0;
 
 /// The seconds below which no time is expected to be.
 const LEAST: f32 = 1e-6;
@@ -127,26 +122,26 @@ impl LowestLatency {
                 return silent;
             }
         }
-        let mut expected = Expected {
+        let mut forecast = Forecast {
             measure: self.measure(candidates),
-            now: candidates.now(),
+            clock: candidates.clock(),
             penalty: self.penalty.as_secs_f32(),
             unknown: f32::NAN,
         };
         let mut unknown = false;
         let mut fastest = candidates.lowest(|one| {
-            let score = expected.time(&one) * times(&one);
+            let score = forecast.time(&one) * times(&one);
             unknown |= score.is_nan();
             score
         });
         if unknown {
-            expected.unknown = expected.median(candidates);
-            fastest = candidates.lowest(|one| expected.time(&one) * times(&one));
+            forecast.unknown = forecast.median(candidates);
+            fastest = candidates.lowest(|one| forecast.time(&one) * times(&one));
         }
         if self.buffer > 0.0 {
             let best = candidates.get(fastest?)?;
-            let most = expected.time(&best) * times(&best) * (1.0 + self.buffer);
-            let is_equal = |one: &Candidate<'_>| expected.time(one) * times(one) <= most;
+            let most = forecast.time(&best) * times(&best) * (1.0 + self.buffer);
+            let is_equal = |one: &Candidate<'_>| forecast.time(one) * times(one) <= most;
             // Times may change meanwhile; then these are some that are, or were, about as fast.
             fastest = candidates.lowest_then_least_busy(|one| f64::from(u8::from(!is_equal(&one))));
         }
@@ -164,14 +159,16 @@ impl LowestLatency {
             }
             LatencyMeasure::Auto => Measure::PerToken,
         };
-        let is_known = candidates.iter().any(|one| one.deployment().latency().knows(wanted));
+        // Where tokens are counted they are so for most: to ask all of many would cost as much as the pick.
+        let mut few = candidates.iter().take(8);
+        let is_known = few.any(|one| one.deployment().latency().knows(wanted));
         if is_known { wanted } else { Measure::FirstByte }
     }
 
     /// The candidate that was silent longest, and long enough for what is known of it to be old.
     fn most_silent(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-        let now = candidates.now();
-        let silence = |one: &Candidate<'_>| one.deployment().latency().silence(now);
+        let clock = candidates.clock();
+        let silence = |one: &Candidate<'_>| one.silence(clock);
         let long = self.decay.as_secs_f32();
         candidates.only(
             |one| silence(&one).is_some_and(|silence| silence > long),
@@ -197,22 +194,21 @@ impl Strategy for LowestLatency {
 }
 
 /// The expected times of one pick.
-struct Expected {
+struct Forecast {
     measure: Measure,
-    now: Instant,
+    clock: u32,
     /// In seconds, as the next.
     penalty: f32,
     /// The time of a candidate that has none.
     unknown: f32,
 }
 
-impl Expected {
+impl Forecast {
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {
-        let deployment = one.deployment();
-        let Reading { time, failed } = deployment.latency().read(self.measure, self.now);
-        if failed.is_none() && one.in_flight() == 0 && deployment.picked() < TRIALS {
+        let Reading { time, failed } = one.latency(self.measure, self.clock);
+        if failed.is_none() && one.in_flight() == 0 && one.deployment().picked() < TRIALS {
             return 0.0;
         }
         // However faded, the load still multiplies it; and however sure the failure, there is a time.
@@ -221,15 +217,15 @@ impl Expected {
         f64::from((time + failed * self.penalty) / (1.0 - failed))
     }
 
+    /// Makes a time for a token that of an answer, which the penalty can be compared to.
     fn scale(&self) -> f32 {
-        if self.measure == Measure::PerToken { TYPICAL_OUTPUT } else { 1.0 }
+        if self.measure == Measure::PerToken { TYPICAL_OUTPUT.into() } else { 1.0 }
     }
 
     /// The median of the times that are known, of as many as fit here; a second where none is.
     fn median(&self, candidates: &Candidates<'_>) -> f32 {
         let mut times = [0.0; 64];
-        let read =
-            |one: Candidate<'_>| one.deployment().latency().read(self.measure, self.now).time;
+        let read = |one: Candidate<'_>| one.latency(self.measure, self.clock).time;
         let mut count = 0;
         for (place, time) in times.iter_mut().zip(candidates.iter().filter_map(read)) {
             *place = time * self.scale();

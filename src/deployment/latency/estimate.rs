@@ -31,10 +31,18 @@ impl Estimate {
     }
 
     /// What is left of it `now`. `rate` is one by the decay time, in seconds.
+    #[inline]
     pub(super) fn faded(self, now: u32, rate: f32) -> f32 {
-        self.value * (-self.age(now) * rate).exp()
+        // (1 - x / 256)^256 for e^-x: for x up to 3 within 2 %, then less. Read for each candidate of a pick, and a
+        // fifth of the cost.
+        let mut left = (1.0 - self.age(now) * rate * (1.0 / 256.0)).max(0.0);
+        for _ in 0..8 {
+            left *= left;
+        }
+        self.value * left
     }
 
+    #[inline]
     /// The seconds since the last sample. A sample that another thread took later is of now.
     pub(super) fn age(self, now: u32) -> f32 {
         #[expect(

@@ -74,12 +74,14 @@ impl Latency {
     /// The share of answers that were failures, of 1; none before the first answer.
     #[must_use]
     pub fn failed_share(&self) -> Option<f32> {
-        Estimate::of_word(self.failed.load(Relaxed)).map(Estimate::value)
+        let share = Estimate::of_word(self.failed.load(Relaxed))?.value();
+        Some((share * 1e6).round() / 1e6)
     }
 
     fn last(&self, measure: Measure) -> Option<Duration> {
-        let seconds = Estimate::of_word(self.cell(measure).load(Relaxed))?.value();
-        Duration::try_from_secs_f32(seconds).ok()
+        let seconds = f64::from(Estimate::of_word(self.cell(measure).load(Relaxed))?.value());
+        // More digits than it has would be noise.
+        Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).ok()
     }
 
     /// Takes samples from now on, each to weigh less by `decay`. The last to say so holds.
@@ -99,8 +101,9 @@ impl Latency {
         self.cell(measure).load(Relaxed) != 0
     }
 
-    /// What is to be expected `now`.
-    pub(crate) fn read(&self, measure: Measure, now: Instant) -> Reading {
+    /// What is to be expected [`now`](Self::time).
+    #[inline]
+    pub(crate) fn read(&self, measure: Measure, now: u32) -> Reading {
         let [time, failed] =
             [self.cell(measure), &self.failed].map(|cell| Estimate::of_word(cell.load(Relaxed)));
         // While answers are awaited they may be what is slow, and what was known holds.
@@ -110,18 +113,17 @@ impl Latency {
                 failed: failed.map(Estimate::value),
             };
         };
-        let now = self.clock(now);
         let faded = |estimate: Estimate| estimate.faded(now, rate);
         Reading { time: time.map(faded), failed: failed.map(faded) }
     }
 
     /// For how many seconds there was no answer, none where one is awaited; `f32::INFINITY` where there never was any.
-    pub(crate) fn silence(&self, now: Instant) -> Option<f32> {
+    pub(crate) fn silence(&self, now: u32) -> Option<f32> {
         if self.awaited.load(Relaxed) > 0 {
             return None;
         }
         let last = Estimate::of_word(self.failed.load(Relaxed));
-        Some(last.map_or(f32::INFINITY, |last| last.age(self.clock(now))))
+        Some(last.map_or(f32::INFINITY, |last| last.age(now)))
     }
 
     /// Enters a whole answer of so many `tokens`, whose request was `started` then, and which ends now.
@@ -168,7 +170,7 @@ impl Latency {
         next: impl Fn(Option<Estimate>, u32, f32) -> Option<Estimate>,
     ) {
         let Some(rate) = self.rate() else { return };
-        let now = self.clock(now);
+        let now = self.time(now);
         let step = |word| next(Estimate::of_word(word), now, rate).map(Estimate::word);
         // Fails only where there is nothing to enter.
         let _ = cell.fetch_update(Relaxed, Relaxed, step);
@@ -178,11 +180,19 @@ impl Latency {
         &self.times[measure as usize]
     }
 
-    /// Milliseconds since the epoch; wraps.
+    /// `now` by the clock of these latencies.
+    pub(crate) fn time(&self, now: Instant) -> u32 {
+        Self::clock(self.epoch, now)
+    }
+
+    /// The milliseconds from `epoch` to `now`, which may be before it; wraps.
     #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
-    fn clock(&self, now: Instant) -> u32 {
-        let since = now.saturating_duration_since(self.epoch);
-        (since.as_secs() as u32).wrapping_mul(1000).wrapping_add(since.subsec_millis())
+    pub(crate) fn clock(epoch: Instant, now: Instant) -> u32 {
+        let since = |before, after: Instant| after.saturating_duration_since(before);
+        let wrapped = |time: Duration| {
+            (time.as_secs() as u32).wrapping_mul(1000).wrapping_add(time.subsec_millis())
+        };
+        wrapped(since(epoch, now)).wrapping_sub(wrapped(since(now, epoch)))
     }
 }
 

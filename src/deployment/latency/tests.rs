@@ -1,1 +1,122 @@
+use std::time::Duration;
 
+use tokio::time::{Instant, advance};
+
+use super::{Latency, Measure, estimate::Estimate};
+
+const RATE: f32 = 0.1;
+
+fn near(one: f32, other: f32) -> bool {
+    (one - other).abs() < 1e-3 * other.abs().max(1e-3)
+}
+
+fn sampled(decay: u64) -> Latency {
+    let latency = Latency::default();
+    latency.sample_over(Duration::from_secs(decay));
+    latency
+}
+
+fn expected(latency: &Latency) -> f32 {
+    latency.read(Measure::FirstByte, latency.time(Instant::now())).time.expect("a sample")
+}
+
+#[test]
+fn a_word_holds_an_estimate_and_zero_is_none() {
+    assert_eq!(Estimate::of_word(0), None);
+    for (sample, now) in [(0.0, 0), (1.5, 7), (f32::MAX, u32::MAX)] {
+        let estimate = Estimate::peak(None, sample, now, RATE);
+        assert_ne!(estimate.word(), 0);
+        assert_eq!(Estimate::of_word(estimate.word()), Some(estimate));
+    }
+}
+
+#[test]
+fn a_peak_is_believed_at_once_and_forgotten_by_time() {
+    let slow = Estimate::peak(None, 4.0, 0, RATE);
+    let at_once = Estimate::peak(Some(slow), 1.0, 0, RATE);
+    assert!(near(at_once.value(), 4.0), "no time has passed: {at_once:?}");
+    let later = Estimate::peak(Some(slow), 1.0, 10_000, RATE);
+    assert!(near(later.value(), 1.0 + 3.0 * (-1.0_f32).exp()), "{later:?}");
+    let again = Estimate::peak(Some(later), 9.0, 10_000, RATE);
+    assert!(near(again.value(), 9.0), "{again:?}");
+}
+
+#[test]
+fn many_samples_weigh_no_more_than_one_in_the_same_time() {
+    let mut many = Estimate::peak(None, 4.0, 0, RATE);
+    for now in 1..=1000 {
+        many = Estimate::peak(Some(many), 1.0, now * 10, RATE);
+    }
+    let one = Estimate::peak(Some(Estimate::peak(None, 4.0, 0, RATE)), 1.0, 10_000, RATE);
+    assert!((many.value() - one.value()).abs() < 0.01, "{many:?} {one:?}");
+}
+
+#[test]
+fn a_share_follows_the_last_dozens_of_many_and_moves_little_by_one_of_few() {
+    let first = Estimate::share(None, true, 0, RATE);
+    assert!(near(first.value(), 0.25));
+    let (mut many, mut hits) = (None, 0);
+    for now in 0..4000 {
+        let hit = now % 10 == 0;
+        hits += u32::from(hit);
+        many = Some(Estimate::share(many, hit, now, RATE));
+    }
+    assert_eq!(hits, 400);
+    let share = many.expect("samples").value();
+    assert!((0.05..0.15).contains(&share), "{share}");
+    let all = (0..200).fold(None, |before, now| Some(Estimate::share(before, true, now, RATE)));
+    assert!(all.expect("samples").value() > 0.99, "{all:?}");
+}
+
+#[test]
+fn the_clock_may_wrap_and_another_thread_may_be_ahead() {
+    let before = Estimate::peak(None, 1.0, u32::MAX - 499, RATE);
+    assert!(near(before.age(500), 1.0), "{}", before.age(500));
+    let ahead = Estimate::peak(None, 1.0, 500, RATE);
+    assert!(near(ahead.age(400), 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_while_nothing_reads() {
+    let latency = Latency::default();
+    latency.took(Measure::FirstByte, 1.0, Instant::now());
+    latency.ended(true, Instant::now());
+    assert_eq!((latency.first_byte(), latency.failed_share()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_fades_only_while_no_answer_is_awaited() {
+    let latency = sampled(10);
+    latency.took(Measure::FirstByte, 2.0, Instant::now());
+    advance(Duration::from_secs(10)).await;
+    assert!(near(expected(&latency), 2.0 * (-1.0_f32).exp()));
+    latency.awaited.store(1, super::Relaxed);
+    assert!(near(expected(&latency), 2.0), "what is awaited may be slow");
+    assert_eq!(latency.first_byte(), Some(Duration::from_secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_bound_raises_and_never_lowers() {
+    let latency = sampled(10);
+    let enter = |seconds| latency.took_at_least(Measure::FirstByte, seconds, Instant::now());
+    enter(5.0);
+    assert_eq!(latency.first_byte(), None, "the first sample is no bound");
+    latency.took(Measure::FirstByte, 2.0, Instant::now());
+    advance(Duration::from_secs(10)).await;
+    enter(1.0);
+    assert!(near(expected(&latency), 2.0), "nor has it faded: nothing better is known");
+    enter(3.0);
+    assert!(near(expected(&latency), 3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_answers_tell_nothing_of_the_time_for_a_token() {
+    let latency = sampled(10);
+    let started = Instant::now();
+    advance(Duration::from_secs(4)).await;
+    latency.answered_in(15, started);
+    assert_eq!(latency.per_token(), None);
+    latency.answered_in(400, started);
+    let each = latency.per_token().expect("a sample").as_secs_f32();
+    assert!(near(each, 0.01), "{each}");
+}

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::answerer::Answerer;
 use crate::{
     Deployment, GroupName, Trail,
-    deployment::{Pinned, Usage},
+    deployment::{Pinned, Sample, Usage},
     llm::{Endpoint, PriceList},
     quota::Hold,
     trail::{Captured, Carried, Spent},
@@ -54,6 +54,7 @@ where
 /// Whom the usage of an answer concerns.
 pub(super) struct Report {
     deployment: Option<Deployment>,
+    sample: Option<Sample>,
     hold: Option<Arc<Hold>>,
     group: Option<GroupName>,
     captured: Option<Captured>,
@@ -81,6 +82,9 @@ impl Report {
         let demand = carried.and_then(|carried| carried.demand.as_ref());
         Self {
             deployment: attempt.map(|attempt| attempt.deployment.clone()),
+            sample: attempt.and_then(|attempt| {
+                attempt.deployment.sample_whole(attempt.started, demand.map(|demand| &**demand))
+            }),
             hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
@@ -132,15 +136,18 @@ impl Report {
         let cost = usage.and_then(|usage| Some(price?.cost(&usage)));
         if let (Some(deployment), Some(usage)) = (deployment, usage) {
             deployment.used(&usage, cost);
+            if let Some(sample) = self.sample.filter(|_| whole && !usage.estimated) {
+                sample.whole(usage.output);
+            }
             if let Some(started) = self.started.filter(|_| whole) {
                 deployment.latency().answered_in(usage.output, started);
+            }
+            if let Some(hold) = &self.hold {
+                hold.settle(&usage, cost);
             }
             if let Some(pinned) = &self.pinned {
                 pinned.answered(deployment, &usage, Instant::now());
             }
-        }
-        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
-            hold.settle(&usage, cost);
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

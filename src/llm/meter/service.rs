@@ -139,6 +139,9 @@ impl fmt::Debug for MeterLayer {
 /// # }
 /// ```
 ///
+/// Where the balance above picks by [`Affinity`](crate::balance::Affinity), that learns who gave which of OpenAI's
+/// responses, and how much of the input a deployment's [cache](crate::Deployment::cached_share) saved.
+///
 /// # What is estimated, and what is unknown
 ///
 /// Where an answer is cut off, or tells no tokens, its output is estimated by its text: four bytes are a token, as in

@@ -194,7 +194,7 @@ async fn a_full_place_keeps_its_keys() {
     let first = fleet.pick(&session("s"));
     let second = fleet.pick(&session("s"));
     assert_ne!(first.deployment.id(), second.deployment.id());
-    first.deployment.vacate();
+    let _ = first.deployment.vacate();
     fleet.pool.release(first.key);
     assert_eq!(fleet.goes(&session("s")), first.deployment.id());
 }

@@ -1,0 +1,78 @@
+//! Lowest usage.
+
+use tower_fleet::{
+    balance::LowestUsage,
+    error::RefusedReason,
+    quota::{Limit, Quota},
+};
+
+use super::*;
+
+fn tokens(count: u64) -> Request<Full<Bytes>> {
+    asking(|demand| {
+        demand.input_tokens = Some(count);
+        demand.output_tokens = Some(0);
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_different_sizes_fill_up_together() {
+    let (small, large) = (Deployment::new("small").rpm(10), Deployment::new("large").rpm(30));
+    let pool = pool(LowestUsage, [small.clone(), large.clone()].map(|one| (one, answering(1))));
+    for count in 1..=40 {
+        send(&pool, get()).await;
+        let apart = (small.headroom() - large.headroom()).abs();
+        assert!(apart <= 0.1 + 1e-6, "{apart} after {count}");
+    }
+    assert_eq!((small.picked(), large.picked()), (10, 30));
+    let refused = pool.clone().oneshot(get()).await.unwrap_err();
+    assert_eq!(refused.as_refused().unwrap().reason(), RefusedReason::Limited);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fullest_limit_counts_be_it_of_tokens_requests_or_a_shared_quota() {
+    let key = Quota::new("key", [Limit::tpm(1000)]);
+    let shares = Deployment::new("shares").quota(&key);
+    let other = Deployment::new("other").quota(&key);
+    let own = Deployment::new("own").rpm(10).tpm(1000);
+    let elsewhere = Balance::new(LowestUsage, [(other, answering(1))]);
+    send(&elsewhere, tokens(300)).await;
+    let pool = pool(LowestUsage, [(shares.clone(), answering(1)), (own.clone(), answering(1))]);
+    send(&pool, tokens(100)).await;
+    assert_eq!((shares.picked(), own.picked()), (0, 1), "what others took of the key counts");
+    send(&pool, tokens(250)).await;
+    assert_eq!((shares.picked(), own.picked()), (0, 2));
+    send(&pool, tokens(100)).await;
+    assert_eq!(
+        (shares.picked(), own.picked()),
+        (1, 2),
+        "0.35 of its tokens are gone, of the key 0.3"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn equals_are_spread_by_least_busy() {
+    let all = ["a", "b", "c"].map(Deployment::new);
+    let pool = pool(LowestUsage, all.each_ref().map(|one| (one.clone(), answering(1))));
+    let held = hold(&pool, 30);
+    assert_eq!(all.each_ref().map(Deployment::in_flight), [10; 3]);
+    drop(held);
+    let before = all.each_ref().map(Deployment::picked);
+    for _ in 0..3000 {
+        send(&pool, get()).await;
+    }
+    let picks: Vec<_> = all.iter().zip(before).map(|(one, before)| one.picked() - before).collect();
+    assert!(chi_square(&picks) < LIMIT_OF_3, "{picks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_used_is_free_again_after_its_window() {
+    let (one, other) = (Deployment::new("one").rpm(10), Deployment::new("other").rpm(100));
+    let pool = pool(LowestUsage, [(one.clone(), answering(0)), (other.clone(), answering(0))]);
+    for _ in 0..22 {
+        send(&pool, get()).await;
+    }
+    assert_eq!((one.picked(), other.picked()), (2, 20));
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert!(one.headroom() > 0.999 && other.headroom() > 0.999);
+}
