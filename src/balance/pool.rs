@@ -322,6 +322,7 @@ impl Pool {
                     filter,
                     demand: wish.demand,
                     group: *group,
+                    strict: wish.strict,
                     kept: None,
                 };
                 let choice = strategy.pick(&mut candidates)?;
