@@ -32,6 +32,8 @@ pub struct Candidates<'a> {
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
     pub(super) group: usize,
+    /// Asked beside or after others that were not ready: those count as tried, and did not fail.
+    pub(super) strict: bool,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
     /// Where to note the scores, if they are wanted.
@@ -275,6 +277,7 @@ impl Candidates<'_> {
             filter: self.filter,
             demand: self.demand,
             group: self.group,
+            strict: self.strict,
             kept: Some(&kept),
             draft: self.draft,
         })
@@ -344,7 +347,7 @@ impl Candidates<'_> {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
-        Some(if tried || member.is_out() { Place::Failed } else { Place::Busy })
+        Some(if tried && !self.strict || member.is_out() { Place::Failed } else { Place::Busy })
     }
 }
 

@@ -387,9 +387,19 @@ impl Pool {
             if queue.is_empty() {
                 continue;
             }
-            let kept = None;
-            let mut candidates =
-                Candidates { members, queue, tier, rng, epoch, filter, demand, group, kept, draft };
+            let mut candidates = Candidates {
+                members,
+                queue,
+                tier,
+                rng,
+                epoch,
+                filter,
+                demand,
+                group,
+                strict: wish.strict,
+                kept: None,
+                draft,
+            };
             let choice = strategy.pick(&mut candidates);
             if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
                 if let Some(draft) = draft {
