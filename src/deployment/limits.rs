@@ -36,7 +36,9 @@ impl Limits {
             all.push(Quota::of_account(Arc::clone(id), self.own.clone(), Arc::clone(account)));
         }
         if self.hear != Some(false) {
-            all.iter().for_each(|quota| quota.account().listen());
+            for quota in &all {
+                quota.account().listen();
+            }
         }
         self.are_tagged = all.iter().any(Quota::is_tagged);
         let mut limits = all.iter().flat_map(Quota::limits);

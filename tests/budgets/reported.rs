@@ -50,7 +50,7 @@ async fn traffic_moves_before_the_429_and_comes_back_at_the_reset() {
     );
     assert_eq!(shares(&fleet, [&eu, &us], 1).await, [1, 0]);
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [0, 5]);
-    advance(secs(20) - Duration::from_nanos(1)).await;
+    advance(secs(20).saturating_sub(Duration::from_nanos(1))).await;
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [0, 5]);
     advance(Duration::from_nanos(1)).await;
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [5, 0]);
