@@ -80,7 +80,7 @@ pub(crate) struct Picked {
     pub(crate) admission: Admission,
     pub(crate) hold: Option<Reservation>,
     pub(crate) probe: Option<Probe>,
-    /// Another member, not tried yet, was in.
+    /// Another member, not tried yet, was in; of a quota it shares, others may have had the rest.
     pub(crate) spare: bool,
 }
 

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod fleet;
+mod limits;
 mod model;
 mod needs;
 mod shares;
