@@ -67,6 +67,19 @@ async fn nobody_else_being_there_the_refusal_says_until_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_back_evenly_is_used_as_it_does() {
+    // OpenAI's reset is when all of the sixty are back.
+    let eu = Fake::new([saying("0", "60s").header("x-ratelimit-limit-requests", "60")]);
+    let fleet = Balance::new(LeastBusy, [(hears("eu"), eu.clone())]);
+    ask(&fleet, request(&[])).await.unwrap();
+    let refused = refusal(ask(&fleet, request(&[])).await);
+    assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Limited, Some(secs(1))));
+    advance(secs(1)).await;
+    ask(&fleet, request(&[])).await.unwrap();
+    refusal(ask(&fleet, request(&[])).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_on_its_way_is_taken_off_what_is_left() {
     let late = |after| saying("3", "30s").after(secs(after));
     let last = Answer::status(200).after(secs(9));
