@@ -10,6 +10,8 @@ mod member;
 mod needs;
 mod rules;
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use fastrand::Rng;
 use tokio::time::Instant;
 
@@ -39,6 +41,8 @@ pub(crate) struct Pool {
     rng: Rng,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
+    /// When to look at which member again. What is no longer so is passed over in its time.
+    dues: BinaryHeap<Reverse<(Instant, u32)>>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -92,6 +96,7 @@ impl Pool {
             tiers: Vec::new(),
             rng,
             max_ejected,
+            dues: BinaryHeap::new(),
             next_due: None,
             serving: 0,
             ready: 0,
@@ -292,7 +297,7 @@ impl Pool {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
-            room_for: asks_room.then_some(wish.demand),
+            room_for: asks_room.then_some(wish),
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -343,15 +348,20 @@ impl Pool {
     ) -> Option<Picked> {
         let Self { members, unused_probes, .. } = self;
         let member = &members[index];
-        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+        let mut enter = || {
             let (admission, probe) = member.admit(wish.now)?;
             if member.deployment.occupy() {
                 return Some((admission, probe));
             }
             unused_probes.extend(probe);
             None
-        });
-        let ((admission, probe), hold, spent) = taken?;
+        };
+        let ((admission, probe), hold, spent) = if member.deployment.is_limited() {
+            let (entered, hold, spent) = member.deployment.reserve(wish.demand, wish.now, enter)?;
+            (entered, hold, spent.map(|spent| spent.room))
+        } else {
+            (enter()?, None, None)
+        };
         let spare = self.has_spare(index, wish, needs, asks_room);
         if self.members[index].probing {
             self.refresh(index, wish.now);
