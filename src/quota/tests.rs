@@ -10,6 +10,8 @@ use tokio::time::advance;
 use super::*;
 use crate::deployment::Usage;
 
+mod budgets;
+
 const WINDOW: Duration = Duration::from_secs(60);
 
 const LEAST: Charge = Charge { requests: 1, input: 1, output: 0, dollars: 0 };
