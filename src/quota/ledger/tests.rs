@@ -160,6 +160,20 @@ fn what_is_merged_can_be_given_back() {
 }
 
 #[test]
+fn what_is_merged_counts_a_grain_too_long_at_most() {
+    let (mut ledger, mut log, start) = (ledger(), Log::default(), Instant::now());
+    for at in (0..2000).map(|index| start + index * Duration::from_millis(7)) {
+        ledger.charge(3, at);
+        log.0.push((at, 3));
+    }
+    for now in (0..200).map(|index| start + WINDOW + index * Duration::from_millis(80)) {
+        ledger.expire(now);
+        assert!(ledger.used() >= log.sum(now, WINDOW));
+        assert!(ledger.used() <= log.sum(now, WINDOW + GRAIN));
+    }
+}
+
+#[test]
 fn a_cost_of_nothing_always_passes_and_one_above_the_most_never() {
     let (mut ledger, now) = (ledger(), Instant::now());
     ledger.charge(12, now);
