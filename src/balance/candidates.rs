@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    pool::{Draft, Member, Needs},
+    pool::{Draft, Member, Needs, Wish},
     queue::Queue,
 };
 use crate::{
@@ -32,6 +32,8 @@ pub struct Candidates<'a> {
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
     pub(super) group: usize,
+    /// Asked beside or after others that were not ready: those count as tried, and did not fail.
+    pub(super) strict: bool,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
     /// Where to note the scores, if they are wanted.
@@ -59,7 +61,7 @@ pub(super) struct Filter<'a> {
     /// None where every member meets them.
     pub(super) needs: Option<Needs<'a>>,
     /// What the members must have room for in their quotas, where that is to be asked of each.
-    pub(super) room_for: Option<Option<&'a Demand>>,
+    pub(super) room_for: Option<&'a Wish<'a>>,
     pub(super) now: Instant,
 }
 
@@ -68,7 +70,7 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
+        let has_room = || self.room_for.is_none_or(|wish| member.has_room(wish.demand, wish.now));
         !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 
@@ -275,6 +277,7 @@ impl Candidates<'_> {
             filter: self.filter,
             demand: self.demand,
             group: self.group,
+            strict: self.strict,
             kept: Some(&kept),
             draft: self.draft,
         })
@@ -344,7 +347,7 @@ impl Candidates<'_> {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
-        Some(if tried || member.is_out() { Place::Failed } else { Place::Busy })
+        Some(if tried && !self.strict || member.is_out() { Place::Failed } else { Place::Busy })
     }
 }
 
