@@ -13,7 +13,10 @@ fn tokens(input: u64) -> Demand {
 fn ask(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
     let (now, tried) = (Instant::now(), Tried::default());
     let demand = Some(demand);
-    pool.pick(strategy, &Wish { now, tried: &tried, strict: false, elsewhere: false, demand })
+    pool.pick(
+        strategy,
+        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+    )
 }
 
 /// Picks for which a provider answers, so that they count for good.

@@ -37,12 +37,16 @@ impl Fleet {
     }
 
     fn pick_past(&mut self, demand: &Demand, tried: &[&Deployment]) -> Picked {
+        self.pick_so(demand, tried, false)
+    }
+
+    fn pick_so(&mut self, demand: &Demand, tried: &[&Deployment], strict: bool) -> Picked {
         let mut past = Tried::default();
         for one in tried {
             past.add(one);
         }
         let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict: false, elsewhere: false, demand };
+        let wish = Wish { now, tried: &past, strict, elsewhere: false, demand, explain: None };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
@@ -224,6 +228,15 @@ async fn a_retry_goes_elsewhere_and_takes_the_key_along() {
     let second = fleet.pick_past(&session("s"), &[&first]).deployment;
     assert_ne!(first.id(), second.id());
     assert_eq!(fleet.goes(&session("s")), second.id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_ready_at_once_keeps_its_keys() {
+    let mut fleet = Fleet::new(named(["a", "b", "c"]));
+    let first = fleet.pick(&session("s")).deployment;
+    let beside = fleet.pick_so(&session("s"), &[&first], true).deployment;
+    assert_ne!(first.id(), beside.id());
+    assert_eq!(fleet.goes(&session("s")), first.id());
 }
 
 #[tokio::test(start_paused = true)]
