@@ -42,19 +42,19 @@ impl PreCallChecks {
                 "enforce_model_rate_limits" => checks.enforce_model_rate_limits = true,
                 // Whatever has a budget is held to it.
                 "router_budget_limiting" => {}
-                other => match CHECKS.fate(other, false) {
-                    Some(fate) => {
-                        fate.warning(&Value::Bool(true))
-                            .into_iter()
-                            .for_each(|it| field.at.warn(it));
-                    }
-                    None => {
-                        let names: Vec<_> = CHECKS.names().map(|it| format!("`{it}`")).collect();
-                        field.wrong(&format!("one of {}", names.join(", ")));
-                    }
-                },
+                other => tell(other, &field),
             }
         }
         checks
+    }
+}
+
+/// Says what becomes of a check that changes nothing here.
+fn tell(name: &str, field: &Field<'_>) {
+    if let Some(fate) = CHECKS.fate(name, false) {
+        fate.warning(&Value::Bool(true)).into_iter().for_each(|message| field.at.warn(message));
+    } else {
+        let names: Vec<_> = CHECKS.names().map(|name| format!("`{name}`")).collect();
+        field.wrong(&format!("one of {}", names.join(", ")));
     }
 }

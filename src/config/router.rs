@@ -20,6 +20,7 @@ use crate::balance::TagMatch;
 /// `litellm_settings`, if `router_settings` does not have them: see [the keys](super#litellm_settings).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct RouterSettings {
     /// How the deployment for a request is chosen.
     pub routing_strategy: RoutingStrategy,
@@ -171,8 +172,7 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
         default_priority: None,
         overprovisioning_factor: router
             .take("overprovisioning_factor")
-            .and_then(|field| field.number("a number of at least 1", |factor| factor >= 1.0))
-            .map(|factor| factor as f32),
+            .and_then(|field| overprovisioning(&field)),
         provider_budgets: router
             .take("provider_budget_config")
             .map(|field| Budget::of_providers(field, &names))
@@ -249,6 +249,12 @@ fn tags(router: &mut Section<'_>, names: &Names<'_>) -> TagMatch {
         (true, Some(false)) => TagMatch::All,
         (true, _) => TagMatch::Any,
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a ratio needs no more than 24 bits")]
+fn overprovisioning(field: &Field<'_>) -> Option<f32> {
+    let factor = field.number("a number of at least 1", |factor| factor >= 1.0);
+    factor.map(|factor| factor as f32)
 }
 
 fn queue(router: &mut Section<'_>) -> (Option<Queue>, Option<i32>) {
