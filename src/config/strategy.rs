@@ -46,6 +46,13 @@ impl RoutingStrategy {
         ("prefer-idle", Self::PreferIdle),
     ];
 
+    /// Its name in the file; of several the first.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, strategy)| *strategy == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     /// Whether it keeps deployments to their `rpm` and `tpm`, as in LiteLLM.
     pub(super) const fn enforces_rates(self) -> bool {
         matches!(self, Self::LowestLatency | Self::LowestCost | Self::LowestUsage)

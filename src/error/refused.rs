@@ -10,6 +10,7 @@ pub struct Refused {
     retry_after: Option<Duration>,
     cause: Option<FailureKind>,
     lack: Option<Box<Lack>>,
+    limit: Option<Box<Limit>>,
 }
 
 /// Why nothing could take a request.
@@ -86,7 +87,7 @@ impl Refused {
     /// A refusal for `reason`, naming no group and no time.
     #[must_use]
     pub const fn new(reason: RefusedReason) -> Self {
-        Self { reason, group: None, retry_after: None, cause: None, lack: None }
+        Self { reason, group: None, retry_after: None, cause: None, lack: None, limit: None }
     }
 
     /// Names the group that was asked.
@@ -114,6 +115,13 @@ impl Refused {
     #[must_use]
     pub fn lacking(mut self, lack: Lack) -> Self {
         self.lack = Some(Box::new(lack));
+        self
+    }
+
+    /// Says of which limit too little is left; nothing by default.
+    #[must_use]
+    pub fn by_limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(Box::new(limit));
         self
     }
 
@@ -145,6 +153,12 @@ impl Refused {
     #[must_use]
     pub fn lack(&self) -> Option<&Lack> {
         self.lack.as_deref()
+    }
+
+    /// The limit, or the budget, that keeps the request longest from the deployment that will have enough left first.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit.as_deref().copied()
     }
 }
 
@@ -185,6 +199,9 @@ impl fmt::Display for Refused {
         }?;
         if let Some(lack) = &self.lack {
             write!(f, ": {lack}")?;
+        }
+        if let Some(limit) = &self.limit {
+            write!(f, ": {limit}")?;
         }
         if let Some(kind) = self.cause {
             write!(f, " ({kind})")?;

@@ -213,7 +213,10 @@ impl fmt::Display for Limit {
         f.write_str(&self.unit.amount(self.most))?;
         match self.window {
             Window::InFlight => f.write_str(" at a time"),
-            Window::Rolling(length) => write!(f, " in {} s", length.as_secs_f64()),
+            // What a provider tells of ends at odd times.
+            Window::Rolling(length) => {
+                write!(f, " in {} s", (length.as_secs_f64() * 1e3).round() / 1e3)
+            }
             Window::Calendar(calendar) => write!(f, " in a {}", calendar.name()),
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use super::GroupName;
-use crate::{deployment::Deployment, error::Refused, outcome::FailureKind};
+use crate::{deployment::Deployment, error::Refused, outcome::FailureKind, quota::Limit};
 
 /// What a balance saw at one pick, and what it made of it: kept on the trail of requests that
 /// [ask](super::Trail::explain) for it.
@@ -58,11 +58,15 @@ pub enum Removed {
     Full,
     /// Of one of its limits too little is left for the request.
     Limited {
+        /// The one that keeps the request longest.
+        limit: Limit,
         /// For how long from the pick on, where that is known.
         wait: Option<Duration>,
     },
     /// Too little is left of the money that may be spent on it.
     Budget {
+        /// The one that keeps the request longest.
+        limit: Limit,
         /// For how long from the pick on, where that is known.
         wait: Option<Duration>,
     },
@@ -203,13 +207,9 @@ impl fmt::Display for Removed {
             Self::OnTrial => f.write_str("is on trial, and others try it"),
             Self::Weight => f.write_str("has no weight"),
             Self::Full => f.write_str("has all the requests it may have at a time"),
-            Self::Limited { wait } => {
-                f.write_str("has too little left of a limit")?;
-                after(f, *wait)
-            }
-            Self::Budget { wait } => {
-                f.write_str("has too little left of a budget")?;
-                after(f, *wait)
+            Self::Limited { limit, wait } | Self::Budget { limit, wait } => {
+                write!(f, "has too little left of {limit}")?;
+                wait.map_or(Ok(()), |wait| write!(f, ", for {:.1} s more", wait.as_secs_f64()))
             }
             Self::TooLarge => f.write_str("may never have as much"),
             Self::ContextWindow => f.write_str("takes no input as long"),
@@ -224,10 +224,6 @@ impl fmt::Display for Removed {
             Self::Order => f.write_str("is of another order"),
         }
     }
-}
-
-fn after(f: &mut fmt::Formatter<'_>, wait: Option<Duration>) -> fmt::Result {
-    wait.map_or(Ok(()), |wait| write!(f, " for {:.1} s more", wait.as_secs_f64()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 
 use tower_fleet::{
     Deployment,
-    config::{
-        Config, ConfigError, DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy,
-    },
+    config::{Config, ConfigError, DeploymentConfig, FailureCounts, RouterSettings},
     fleet::Group,
     llm::Provider,
 };
@@ -85,13 +83,7 @@ impl<'a> Report<'a> {
 
     fn write_routing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let router = &self.config.router;
-        let strategy = match router.routing_strategy {
-            RoutingStrategy::SimpleShuffle => "simple-shuffle",
-            RoutingStrategy::LeastBusy => "least-busy",
-            RoutingStrategy::RoundRobin => "round-robin",
-            _ => "another",
-        };
-        write!(f, "\nrouting:\n  strategy: {strategy}")?;
+        write!(f, "\nrouting:\n  strategy: {}", router.routing_strategy.name())?;
         let retries = router.num_retries.unwrap_or(RouterSettings::DEFAULT_NUM_RETRIES);
         write!(f, "\n  retries: {retries}{}", Counts(&router.retry_policy))?;
         for (group, counts) in &router.model_group_retry_policy {
@@ -192,7 +184,7 @@ impl fmt::Display for Limits<'_> {
                 write!(f, ", {limit} {what} a minute, as a weight")?;
             }
         }
-        match config.limits.parallel().or(deployment.get_max_parallel_requests()) {
+        match config.limits.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
             Some(0) => f.write_str(", any number of requests at a time")?,
             Some(limit) => write!(f, ", at most {limit} requests at a time")?,
             None => {}

@@ -21,6 +21,9 @@ use tower_fleet::{
 /// What some clients read first, as it is exact.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
+/// What OpenAI says of an account whose money is spent, as code and as type.
+const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
+
 /// An answer of the gateway's own, where no deployment gave one.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -49,8 +52,9 @@ impl Shape {
     }
 
     /// The error's `type`.
-    fn kind(self, status: StatusCode) -> &'static str {
+    fn kind(self, status: StatusCode, code: Option<&str>) -> &'static str {
         match (self, status.as_u16()) {
+            (Self::OpenAi, 429) if code == Some(INSUFFICIENT_QUOTA) => INSUFFICIENT_QUOTA,
             (_, 429) => "rate_limit_error",
             (Self::OpenAi, 500..) => "server_error",
             (Self::Anthropic, 401) => "authentication_error",
@@ -129,10 +133,20 @@ impl ApiError {
                     .of_model()
                     .code("unsupported_by_model");
             }
+            (RefusedReason::TooLarge, _) => {
+                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, refused.to_string())
+                    .code("request_too_large");
+            }
             (RefusedReason::Full, _) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string()).code("no_capacity")
             }
-            (_, Some(FailureKind::RateLimited | FailureKind::QuotaExhausted)) => {
+            (RefusedReason::Budget, _) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string())
+                    .code(INSUFFICIENT_QUOTA)
+            }
+            (RefusedReason::Limited, _)
+            | (RefusedReason::QueueFull | RefusedReason::QueueTimeout, None)
+            | (_, Some(FailureKind::RateLimited | FailureKind::QuotaExhausted)) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string())
                     .code("rate_limit_exceeded")
             }
@@ -161,7 +175,7 @@ impl ApiError {
     pub(crate) fn answer_to(&self, path: &str) -> Response {
         let Self { status, message, param, code, wait } = self;
         let shape = Shape::at(path);
-        let kind = shape.kind(*status);
+        let kind = shape.kind(*status, *code);
         let body = match shape {
             Shape::OpenAi => {
                 json!({"error": {"message": message, "type": kind, "param": param, "code": code}})

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::{body::Body, extract::Request, response::Response};
 use http::{Method, Uri};
 use tower::ServiceExt;
-use tower_fleet::{GroupName, Served, Trail, body::WatchedBody, trail::Step};
+use tower_fleet::{GroupName, Served, body::WatchedBody, trail::Step};
 
 use crate::{
     coalesce::Coalesced,
     errors::ApiError,
+    explain,
     gateway::{Asked, Gateway},
     headers,
     log::Line,
@@ -25,8 +26,9 @@ pub(crate) async fn forward(
     gateway: Arc<Gateway>,
     endpoint: Uri,
     group: Option<GroupName>,
-    request: Request,
+    mut request: Request,
 ) -> Response {
+    let explain = explain::Asked::take(&mut request);
     let (head, body) = request.into_parts();
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = Method::POST;
@@ -39,7 +41,7 @@ pub(crate) async fn forward(
 
     let asked = Asked::default();
     outgoing.extensions_mut().insert(asked.clone());
-    let trail = Trail::start(&mut outgoing);
+    let trail = explain.trail(&mut outgoing);
     let service = gateway.service.clone();
     let mut line = Line::new(gateway, head.method, head.uri.path(), asked, trail.clone());
 
@@ -50,6 +52,7 @@ pub(crate) async fn forward(
             line.answered(head.status);
             headers::to_client(&mut head.headers);
             headers::tell(&mut head.headers, served.as_ref(), &trail);
+            explain.tell(&mut head.headers, &trail);
             // Inside of what watches, so that an end which is logged is one that was passed on.
             let body = Coalesced::new(body);
             let body = WatchedBody::of_response(&Method::POST, head.status, body, line);
@@ -62,6 +65,7 @@ pub(crate) async fn forward(
             let attempts = trail.attempts();
             let last = attempts.last().and_then(Step::deployment);
             headers::tell(response.headers_mut(), last, &trail);
+            explain.tell(response.headers_mut(), &trail);
             response
         }
     }

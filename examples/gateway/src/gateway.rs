@@ -15,7 +15,8 @@ use tower_fleet::{
     BoxError, Deployment, GroupName,
     body::ReplayBody,
     config::{Config, ConfiguredFleet},
-    llm::{Inspect, InspectLayer},
+    fleet::GroupService,
+    llm::{AttemptLayer, Inspect},
 };
 
 use crate::{
@@ -29,9 +30,16 @@ type Fleet = <ConfiguredFleet as Layer<Client>>::Service;
 pub(crate) type Service =
     Inspect<MapRequest<Fleet, fn(Request<ReplayBody>) -> Request<ReplayBody>>>;
 
+/// What balances over the deployments of one group.
+pub(crate) type Group = GroupService<Client, AttemptLayer>;
+
 /// The fleet of a configuration, for [`serve`](crate::serve()) to put to work.
 pub struct Gateway {
     pub(crate) service: Service,
+    /// The groups that requests may ask for, in the order of the configuration.
+    pub(crate) groups: Vec<(GroupName, Group)>,
+    /// The name of the strategy, as files have it.
+    pub(crate) strategy: &'static str,
     /// Every deployment once, with its group, in the order of the configuration.
     pub(crate) deployments: Vec<(GroupName, Deployment)>,
     /// The names that requests may ask for, hidden ones left out.
@@ -57,21 +65,28 @@ impl Gateway {
             }
         }
         // A deployment that a fallback names by its id is a group of its own beside the group it is a member of.
-        let groups = fleet.groups().iter();
-        let deployments = groups
-            .filter(|group| models.iter().any(|name| name == group.name().as_str()))
+        let is_model = |name: &GroupName| models.iter().any(|model| model == name.as_str());
+        let deployments = fleet
+            .groups()
+            .iter()
+            .filter(|group| is_model(group.name()))
             .flat_map(|group| {
                 group.members().iter().map(|(one, _)| (group.name().clone(), one.clone()))
             })
             .collect();
+        let stack = fleet.layer(client()?);
+        let groups = stack.get_ref().get_ref().groups().filter(|(name, _)| is_model(name));
+        let groups = groups.map(|(name, group)| (name.clone(), group.clone())).collect();
         let aliases = config.router.model_group_alias.iter().filter(|alias| !alias.hidden);
         models.extend(aliases.map(|alias| alias.name.clone()));
         let service = ServiceBuilder::new()
-            .layer(InspectLayer::new())
+            .layer(config.inspect())
             .map_request(Asked::note as fn(_) -> _)
-            .service(fleet.layer(client()?));
+            .service(stack);
         Ok(Self {
             service,
+            groups,
+            strategy: config.router.routing_strategy.name(),
             deployments,
             models,
             started: SystemTime::now(),

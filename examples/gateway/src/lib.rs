@@ -15,6 +15,7 @@ mod client;
 mod coalesce;
 mod connection;
 mod errors;
+mod explain;
 mod forward;
 mod gateway;
 mod greeting;

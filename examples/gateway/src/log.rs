@@ -5,6 +5,8 @@
 //! POST /v1/chat/completions capped 200 62ms | limited 429 1ms -> quick 200 60ms | fallback to chat | 12+5 tokens
 //! POST /v1/chat/completions brief 200 44ms | small 400 context_window 2ms -> quick 200 41ms | fallback to chat | 30+5 tokens
 //! POST /v1/chat/completions chat 200 310ms | quick 200 41ms | the client left
+//! POST /v1/chat/completions chat 200 260ms | quick 200 41ms after 219ms in the queue
+//! POST /v1/chat/completions chat 429 0ms | every deployment of group chat has had all it may have in a time: 5 requests in 60 s, try again in 12.0 s
 //! ```
 //!
 //! Neither headers, queries nor bodies are in it, so no secret is.
@@ -19,7 +21,10 @@ use tower_fleet::{
     trail::Step,
 };
 use tracing_subscriber::{
-    Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -27,13 +32,16 @@ use crate::{
     money::Taken,
 };
 
-/// Writes what is logged to the standard error.
+/// Writes what is logged to the standard error: what `RUST_LOG` names, such as `tower_fleet_gateway=debug`, or what is worth
+/// to be known.
 pub fn init() {
+    let named = std::env::var("RUST_LOG").ok().and_then(|names| names.parse::<Targets>().ok());
+    let named = named.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO)).init();
+    tracing_subscriber::registry().with(lines.with_filter(named)).init();
 }
 
 /// An error and what it came from, as far as it does not say that itself.
@@ -192,7 +200,11 @@ impl fmt::Display for Tried<'_> {
             // What succeeds is what answers.
             _ => write!(f, " {}", answer.map_or(0, |status| status.as_u16()))?,
         }
-        write!(f, " {}", Took(took))
+        write!(f, " {}", Took(took))?;
+        match step.waited() {
+            Some(waited) => write!(f, " after {} in the queue", Took(waited)),
+            None => Ok(()),
+        }
     }
 }
 

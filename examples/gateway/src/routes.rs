@@ -113,7 +113,7 @@ fn turn_away(request: &Request, error: &ApiError) -> Response {
 }
 
 async fn fleet(State(gateway): State<Arc<Gateway>>) -> Response {
-    Json(state::fleet(&gateway.deployments)).into_response()
+    Json(state::fleet(&gateway)).into_response()
 }
 
 async fn models(State(gateway): State<Arc<Gateway>>) -> Json<Value> {

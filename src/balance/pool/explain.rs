@@ -129,11 +129,12 @@ fn short_of(shortage: &Shortage, now: Instant) -> Option<Removed> {
         Room::Open => return None,
         Room::Held => None,
         Room::Until(at) => Some(at.saturating_duration_since(now)),
-        Room::Never if shortage.limit.is_nothing() => return Some(Removed::Budget { wait: None }),
+        Room::Never if shortage.limit.is_nothing() => None,
         Room::Never => return Some(Removed::TooLarge),
     };
-    Some(match shortage.limit.unit() {
-        Unit::Dollars => Removed::Budget { wait },
-        _ => Removed::Limited { wait },
+    let limit = shortage.limit;
+    Some(match limit.unit() {
+        Unit::Dollars => Removed::Budget { limit, wait },
+        _ => Removed::Limited { limit, wait },
     })
 }

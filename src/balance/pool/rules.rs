@@ -262,12 +262,12 @@ impl Obstacle {
             What::OnTrial => refused(RefusedReason::Cooling),
             What::Cooling(kind) => refused(RefusedReason::Cooling).caused_by(kind),
             What::Limited(shortage) if shortage.limit.unit() == Unit::Dollars => {
-                refused(RefusedReason::Budget)
+                refused(RefusedReason::Budget).by_limit(shortage.limit)
             }
-            What::Limited(_) => refused(RefusedReason::Limited),
+            What::Limited(shortage) => refused(RefusedReason::Limited).by_limit(shortage.limit),
             What::Paused => refused(RefusedReason::Paused),
             What::TooLarge(shortage) if shortage.limit.is_nothing() => {
-                refused(RefusedReason::Budget)
+                refused(RefusedReason::Budget).by_limit(shortage.limit)
             }
             What::TooLarge(Shortage { limit, cost, .. }) => refused(RefusedReason::TooLarge)
                 .lacking(Lack { limit: Some((limit, cost)), ..Lack::default() }),

@@ -130,7 +130,11 @@ impl Asking<'_> {
     }
 }
 
-/// A refusal for `reason` that keeps what is known of the time.
+/// A refusal for `reason` that keeps what is known of the time, and of what was waited for.
 fn instead(reason: RefusedReason, refused: &Refused) -> Refused {
-    Refused::new(reason).retry_after(refused.wait()).caused_by(refused.cause())
+    let instead = Refused::new(reason).retry_after(refused.wait()).caused_by(refused.cause());
+    match refused.limit() {
+        Some(limit) => instead.by_limit(limit),
+        None => instead,
+    }
 }
