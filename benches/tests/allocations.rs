@@ -10,7 +10,10 @@ use std::time::Duration;
 use allocation_counter::measure;
 use http::{Request, Response};
 use tower::Service;
-use tower_fleet::balance::{LeastBusy, RoundRobin, WeightedShuffle};
+use tower_fleet::balance::{
+    HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage, PowerOfTwo, PreferIdle, RoundRobin,
+    WeightedShuffle,
+};
 use tower_fleet_benches::{
     Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
     hiding, metered, now, power_of_two, request, retry,
@@ -65,6 +68,22 @@ fn balance_adds_none_beyond_extensions() {
         assert_eq!(allocations(balance(WeightedShuffle, count), &request(0)), EXTENSIONS);
         assert_eq!(allocations(balance(RoundRobin, count), &request(0)), EXTENSIONS);
     }
+}
+
+#[test]
+fn other_strategies_add_none_either() {
+    assert_eq!(allocations(balance(PowerOfTwo, 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(PreferIdle::new(PowerOfTwo), 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(LowestCost, 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(LowestUsage, 10), &request(0)), EXTENSIONS);
+}
+
+#[test]
+fn measuring_latencies_takes_one() {
+    let lowest = LowestLatency::new().explore(0.0);
+    assert_eq!(allocations(balance(lowest.clone(), 10), &request(0)), EXTENSIONS + 1);
+    assert_eq!(allocations(balance(lowest.buffer(0.1), 10), &request(0)), EXTENSIONS + 1);
+    assert_eq!(allocations(balance(HotCold::new(), 10), &request(0)), EXTENSIONS + 1);
 }
 
 #[test]
