@@ -184,7 +184,7 @@ impl Candidates<'_> {
             let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
                 Some((_, lowest)) if scores > lowest => continue,
-                Some((_, lowest)) if scores == lowest => ties += 1,
+                Some((_, lowest)) if scores >= lowest => ties += 1,
                 _ => ties = 1,
             }
             if ties == 1 || rng.u32(0..ties) == 0 {
