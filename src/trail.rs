@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     body::NotReplayable,
-    deployment::{Admission, Deployment},
+    deployment::{Admission, Deployment, Usage},
     outcome::Outcome,
     quota::Hold,
     sync::Lock,
@@ -75,6 +75,15 @@ impl Attempt {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Makes what the attempt takes of the deployment's [limits and quotas](crate::quota) what it really used, and what
+    /// that cost in US dollars, where that is known. The first time counts. A layer that reads answers calls it, as
+    /// `llm::Meter` does; without, what was expected stays.
+    pub fn settle(&self, usage: &Usage, cost: Option<f64>) {
+        if let Some(hold) = &self.hold {
+            hold.settle(usage, cost);
+        }
     }
 }
 

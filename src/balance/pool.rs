@@ -10,6 +10,8 @@ mod member;
 mod needs;
 mod rules;
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use fastrand::Rng;
 use tokio::time::Instant;
 
@@ -41,6 +43,8 @@ pub(crate) struct Pool {
     epoch: Instant,
     /// The share of the members that may be out for soft reasons, of 1.
     max_ejected: f32,
+    /// When to look at which member again. What is no longer so is passed over in its time.
+    dues: BinaryHeap<Reverse<(Instant, u32)>>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -82,7 +86,7 @@ pub(crate) struct Picked {
     pub(crate) admission: Admission,
     pub(crate) hold: Option<Reservation>,
     pub(crate) probe: Option<Probe>,
-    /// Another member, not tried yet, was in.
+    /// Another member, not tried yet, was in; of a quota it shares, others may have had the rest.
     pub(crate) spare: bool,
 }
 
@@ -95,6 +99,7 @@ impl Pool {
             rng,
             epoch: Instant::now(),
             max_ejected,
+            dues: BinaryHeap::new(),
             next_due: None,
             serving: 0,
             ready: 0,
@@ -299,7 +304,7 @@ impl Pool {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
-            room_for: asks_room.then_some(wish.demand),
+            room_for: asks_room.then_some(wish),
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -351,15 +356,20 @@ impl Pool {
     ) -> Option<Picked> {
         let Self { members, unused_probes, .. } = self;
         let member = &members[index];
-        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+        let mut enter = || {
             let (admission, probe) = member.admit(wish.now)?;
             if member.deployment.occupy() {
                 return Some((admission, probe));
             }
             unused_probes.extend(probe);
             None
-        });
-        let ((admission, probe), hold, spent) = taken?;
+        };
+        let ((admission, probe), hold, spent) = if member.deployment.is_limited() {
+            let (entered, hold, spent) = member.deployment.reserve(wish.demand, wish.now, enter)?;
+            (entered, hold, spent.map(|spent| spent.room))
+        } else {
+            (enter()?, None, None)
+        };
         let spare = self.has_spare(index, wish, needs, asks_room);
         if self.members[index].probing {
             self.refresh(index, wish.now);

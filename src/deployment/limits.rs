@@ -172,6 +172,11 @@ impl Deployment {
         is_awaited.load(Ordering::SeqCst) && is_awaited.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether any limit or quota may hold for it.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.0.limits.all.is_some()
+    }
+
     /// Takes what a request that asks for `demand` is expected to take, of all quotas, and what `then` takes; or nothing.
     /// Beside what `then` took: what is held, and what now keeps the least request from being taken.
     pub(crate) fn reserve<T>(

@@ -110,10 +110,6 @@ impl Hold {
 
     /// Makes what it takes what it used, and what that cost in US dollars, where that is known. The first time counts, also
     /// after the response has ended.
-    #[cfg_attr(
-        not(feature = "llm"),
-        expect(dead_code, reason = "only answers of models are counted")
-    )]
     pub(crate) fn settle(&self, usage: &Usage, cost: Option<f64>) {
         let mut state = self.state.lock();
         if state.stage == Stage::Settled {

@@ -153,3 +153,6 @@ impl fmt::Debug for Quota {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

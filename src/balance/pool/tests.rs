@@ -21,6 +21,7 @@ use crate::{
 
 mod candidates;
 mod fleet;
+mod limits;
 mod model;
 mod needs;
 mod shares;
