@@ -1,5 +1,10 @@
 //! What strategies are given to choose with.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the methods alone are of one lifetime"
+)]
+
 use super::*;
 use crate::balance::{Candidate, Candidates, Choice};
 
