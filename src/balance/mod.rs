@@ -46,6 +46,22 @@
 //!
 //! With [`Balance::queue`] a request that finds none free waits for one instead, see [`QueuePolicy`].
 //!
+//! # Which strategy
+//!
+//! | strategy | for | cost of a pick |
+//! |---|---|---|
+//! | [`LeastBusy`] | most: exact, and slow ones get less by themselves | constant |
+//! | [`WeightedShuffle`], [`RoundRobin`] | fixed shares, whatever the answers take | constant; a step for each |
+//! | [`PowerOfTwo`] | many instances over the same deployments, each blind to the others' requests | constant |
+//! | [`LowestLatency`] | deployments of different speed, when answers should come soon | a step for each |
+//! | [`HotCold`] | the same under high load: what is busy is left alone first, speed chooses among the rest | a step for each |
+//! | [`LowestCost`] | deployments of different price | a step for each |
+//! | [`LowestUsage`] | deployments of different [limits](crate::quota), when all are to be used up together | a step for each |
+//! | [`Affinity`] | around another: requests that belong together stay together | a step for each |
+//! | [`PreferIdle`] | around another: whoever has nothing to do goes first | as that one |
+//!
+//! A step is some nanoseconds.
+//!
 //! # Readiness
 //!
 //! `poll_ready` is always ready. The picked service's own readiness is driven by the response future: if it fails,
