@@ -53,7 +53,7 @@ impl Limits {
     }
 }
 
-/// Limits by time. What they promise, and what is taken when, is told in [`quota`](crate::quota).
+/// Limits by time. What they promise, and what is taken when, is told in [`quota`].
 impl Deployment {
     /// Takes no more than this; several limits hold together, and one takes the place of another that counts the same in
     /// the same time. A deployment that has had its share is passed over. None by default; 0 means no limit.
