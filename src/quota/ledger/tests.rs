@@ -145,11 +145,17 @@ proptest! {
 fn what_is_merged_can_be_given_back() {
     let (mut ledger, start) = (ledger(), Instant::now());
     let times: Vec<_> = (0..1000).map(|index| start + index * Duration::from_millis(7)).collect();
-    times.iter().for_each(|at| ledger.charge(3, *at));
+    for at in &times {
+        ledger.charge(3, *at);
+    }
     assert!(ledger.entries.len() <= CROWDED);
-    times.iter().for_each(|at| ledger.give_back(2, *at));
+    for at in &times {
+        ledger.give_back(2, *at);
+    }
     assert_eq!(ledger.used(), 1000);
-    times.iter().for_each(|at| ledger.give_back(1, *at));
+    for at in &times {
+        ledger.give_back(1, *at);
+    }
     assert_eq!(ledger.used(), 0);
 }
 
