@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    pool::{Member, Needs},
+    pool::{Draft, Member, Needs},
     queue::Queue,
 };
 use crate::{
@@ -32,6 +32,8 @@ pub struct Candidates<'a> {
     pub(super) group: usize,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
+    /// Where to note the scores, if they are wanted.
+    pub(super) draft: Option<&'a Draft>,
 }
 
 /// One narrowing of the candidates, and those around it.
@@ -144,7 +146,11 @@ impl<'a> Candidate<'a> {
 
 impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
+    #[inline]
     pub fn least_busy(&mut self) -> Option<Choice> {
+        if let Some(draft) = self.draft {
+            self.note_levels(draft);
+        }
         let Self { members, queue, rng, filter, kept, .. } = self;
         queue.lowest(rng, |owner| accepts(members, owner, *filter, *kept)).map(Choice)
     }
@@ -183,6 +189,9 @@ impl Candidates<'_> {
                 continue;
             }
             let [score, next] = scores(Candidate { member: &self.members[index as usize], index });
+            if let Some(draft) = self.draft {
+                draft.score(index, score);
+            }
             // Puts what is not a number last, of either sign.
             let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
@@ -250,6 +259,7 @@ impl Candidates<'_> {
             demand: self.demand,
             group: self.group,
             kept: Some(&kept),
+            draft: self.draft,
         })
     }
 
@@ -282,11 +292,17 @@ impl Candidates<'_> {
         self.rng
     }
 
+    #[cold]
+    fn note_levels(&self, draft: &Draft) {
+        self.iter().for_each(|one| draft.score(one.index, one.member.level().into()));
+    }
+
     /// Whether `choice` is one of these candidates.
     pub(super) fn holds(&self, choice: Choice) -> bool {
         choice.index() < self.members.len() && self.accepts(choice.0)
     }
 
+    #[inline]
     fn accepts(&self, index: u32) -> bool {
         let member = &self.members[index as usize];
         member.is_in
@@ -313,6 +329,7 @@ impl Candidates<'_> {
     }
 }
 
+#[inline]
 fn accepts(members: &[Member], index: u32, filter: Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))

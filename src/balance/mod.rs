@@ -37,6 +37,9 @@
 //! [`ContextWindow`](crate::error::RefusedReason::ContextWindow), if a shorter input would do, or
 //! [`Unsupported`](crate::error::RefusedReason::Unsupported).
 //!
+//! What a pick saw, and what kept each deployment from the request, is told on the trail of those that
+//! [ask](crate::Trail::explain).
+//!
 //! Two rules keep a group from failing more than its deployments do. At most a [share](BalanceLayer::max_ejected) of it
 //! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every
 //! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller

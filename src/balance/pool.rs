@@ -6,6 +6,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
 
+mod explain;
 mod member;
 mod needs;
 mod rules;
@@ -15,10 +16,11 @@ mod tags;
 use fastrand::Rng;
 use tokio::time::Instant;
 
+pub(crate) use self::explain::Draft;
 pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
-use self::needs::is_picky;
+use self::needs::{Particulars, is_picky};
 pub use self::tags::TagMatch;
 use self::tags::Tags;
 use super::{
@@ -79,6 +81,8 @@ pub(crate) struct Wish<'a> {
     /// Another group can take the request if this one does not.
     pub(crate) elsewhere: bool,
     pub(crate) demand: Option<&'a Demand>,
+    /// Where to note why, if that is wanted.
+    pub(crate) explain: Option<&'a Draft>,
 }
 
 /// A pick, its place taken.
@@ -274,11 +278,13 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = Needs::of(wish.demand, self.picky, &self.tags);
-        let first = self.first_tier();
+        let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
+        let needs = particulars.as_ref().map(Particulars::needs);
+        let first = self.spill.map_or(0, |factor| self.first_tier(factor));
         // Only once a member has too little left for this request are all asked what they have left.
         let mut asks_room = false;
         while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
+            self.explain(wish, needs, Some(index));
             if let Some(picked) = self.take(index, wish, needs, asks_room) {
                 return Ok(picked);
             }
@@ -286,6 +292,9 @@ impl Pool {
             asks_room |= self.members[index].is_in;
         }
         let forced = self.forced(wish, needs);
+        if forced.is_some() {
+            self.explain(wish, needs, forced);
+        }
         let picked = forced.and_then(|index| self.take(index, wish, needs, true));
         picked.ok_or_else(|| self.refusal(wish, needs))
     }
@@ -297,7 +306,8 @@ impl Pool {
 
     /// Why a pick would be refused that found nothing.
     pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
-        self.refusal(wish, Needs::of(wish.demand, self.picky, &self.tags))
+        let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
+        self.refusal(wish, particulars.as_ref().map(Particulars::needs))
     }
 
     /// Whether some request could be taken; if not, none can be before something comes free, or
@@ -363,17 +373,26 @@ impl Pool {
         first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, group, .. } = self;
-        (first..tiers.len()).chain(0..first).find_map(|tier| {
+        let (demand, group, draft) = (wish.demand, *group, wish.explain);
+        if let Some(draft) = draft {
+            draft.asking(filter);
+        }
+        for tier in (first..tiers.len()).chain(0..first) {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
-                return None;
+                continue;
             }
-            let demand = wish.demand;
             let mut candidates =
-                Candidates { members, queue, tier, rng, filter, demand, group: *group, kept: None };
-            let choice = strategy.pick(&mut candidates)?;
-            candidates.holds(choice).then_some(choice.index())
-        })
+                Candidates { members, queue, tier, rng, filter, demand, group, kept: None, draft };
+            let choice = strategy.pick(&mut candidates);
+            if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
+                if let Some(draft) = draft {
+                    draft.chose_from(tier);
+                }
+                return Some(choice.index());
+            }
+        }
+        None
     }
 
     /// Takes a place on a member, and what the request needs of its quotas: all at once, or nothing.

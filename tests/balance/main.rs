@@ -26,6 +26,7 @@ use tower_fleet::{
 
 use self::script::Script;
 
+mod choices;
 mod endings;
 mod members;
 mod picks;

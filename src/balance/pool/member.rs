@@ -128,6 +128,11 @@ impl Member {
         needs.is_none_or(|needs| needs.are_met_by(&self.deployment))
     }
 
+    /// The level its next request starts from: what it has in flight, for its slots.
+    pub(in crate::balance) fn level(&self) -> u32 {
+        self.in_flight.checked_div(self.slots.len() as u32).unwrap_or(0)
+    }
+
     /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over
     /// a member's slots, so their levels follow from the count alone.
     pub(super) fn slot(&self) -> Option<u32> {

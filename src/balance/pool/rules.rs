@@ -59,6 +59,7 @@ impl Pool {
 
     /// Why none can take the request: of those that meet its needs, what keeps them; or that none does.
     pub(super) fn refusal(&self, wish: &Wish<'_>, needs: Option<Needs<'_>>) -> Refused {
+        self.explain(wish, needs, None);
         let able = || self.serving().filter(|member| member.meets(needs));
         if self.serving == 0 {
             return Refused::new(RefusedReason::Empty);

@@ -115,6 +115,7 @@ impl Bench {
             strict: self.rng.u8(0..8) == 0,
             elsewhere: self.rng.u8(0..4) == 0,
             demand: demand.as_ref(),
+            explain: None,
         };
         if self.pool.next_due.is_some_and(|due| due <= self.now) {
             self.pool.wake(self.now);

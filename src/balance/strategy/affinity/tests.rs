@@ -38,7 +38,8 @@ impl Fleet {
         let mut past = Tried::default();
         tried.iter().for_each(|one| past.add(one));
         let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict: false, elsewhere: false, demand };
+        let wish =
+            Wish { now, tried: &past, strict: false, elsewhere: false, demand, explain: None };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
