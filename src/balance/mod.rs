@@ -39,6 +39,9 @@
 //! [`Unsupported`](crate::error::RefusedReason::Unsupported); where it takes more than any may ever have, it is
 //! [`TooLarge`](crate::error::RefusedReason::TooLarge).
 //!
+//! What a pick saw, and what kept each deployment from the request, is told on the trail of those that
+//! [ask](crate::Trail::explain).
+//!
 //! Two rules keep a group from failing more than its deployments do. At most a [share](BalanceLayer::max_ejected) of it
 //! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every
 //! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller
