@@ -3,8 +3,8 @@
 use tower_fleet::{
     Deployment,
     balance::{
-        Affinity, AnyStrategy, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage, PowerOfTwo,
-        PreferIdle, RoundRobin, WeightedShuffle,
+        Affinity, AnyStrategy, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage,
+        PowerOfTwo, PreferIdle, RoundRobin, WeightedShuffle,
     },
     deployment::Price,
 };

@@ -16,7 +16,7 @@ pub fn tables(results: &[(Workload, Rows)]) -> String {
     let mut text = String::from(
         "Times in means of the service time. Each deployment works on 4 requests at a time and queues the rest. `worst` is \
          the most\nrequests on one deployment at any time, `shares` each deployment's part of the attempts; the one that is \
-         special is the first.\n",
+         special is the first. For LowestCost the\nfirst two cost half, and none takes more than 8 at a time: it refuses the rest.\n",
     );
     for (workload, rows) in results {
         line(&mut text, format_args!("\n{}", workload.name));

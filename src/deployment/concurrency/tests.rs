@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 use tower::{Service, ServiceExt};
 
@@ -335,6 +336,27 @@ async fn a_full_member_has_room_again_once_the_limit_has_grown() {
     let second = ask().await.unwrap();
     assert!(ask().await.is_err(), "two at a time");
     drop((held, second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_stream_the_first_bytes_are_awaited() {
+    let policy = AdaptiveConcurrency::refusals_only().initial(1);
+    let deployment = Deployment::new("hidden").adaptive_concurrency(policy);
+    let member = (deployment.clone(), Hidden::new(10, Excess::Queues));
+    let pool = Balance::new(LeastBusy, [member]);
+    let stream = || async {
+        let mut request = Request::new(String::new());
+        Demand { stream: true, ..Demand::default() }.set(&mut request);
+        pool.clone().oneshot(request).await.unwrap().into_body()
+    };
+    for _ in 0..2 * FEWEST_OF_A_ROUND {
+        drop(stream().await);
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(1), "heads alone");
+    for _ in 0..FEWEST_OF_A_ROUND {
+        stream().await.collect().await.unwrap();
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(2));
 }
 
 #[tokio::test(start_paused = true)]
