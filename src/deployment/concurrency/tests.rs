@@ -199,8 +199,8 @@ async fn a_deployment_that_refuses_is_given_what_it_takes() {
         load.limits_over(2_000).await;
         let before = load.hidden.refused();
         assert_near(&load.limits_over(2_000).await, capacity, 1.1);
-        let refused = load.hidden.refused() - before;
-        assert!(refused < 200, "{refused} of 2,000 were refused");
+        let turned_away = load.hidden.refused() - before;
+        assert!(turned_away < 200, "{turned_away} of 2,000 were refused");
     }
 }
 
