@@ -1,5 +1,7 @@
 //! What the simulator shows of the strategies, and that it shows the same each time.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use tower_fleet_benches::sim::{self, Outcome, Rows, Workload};

@@ -48,16 +48,16 @@ pub fn tables(results: &[(Workload, Rows)]) -> String {
 pub fn performance(requests: usize) -> io::Result<String> {
     let entries = classic();
     let mut text = String::from("Mean / 99th percentile, in means of the service time.\n\n");
-    let names: String = entries.iter().map(|entry| format!("{:>18}", entry.name)).collect();
-    line(&mut text, format_args!("{:<26}{names}", ""));
+    let names: Vec<_> = entries.iter().map(|entry| format!("{:>18}", entry.name)).collect();
+    line(&mut text, format_args!("{:<26}{}", "", names.concat()));
     for workload in performance_workloads(requests) {
-        let mut row = format!("{:<26}", workload.name);
-        for entry in &entries {
+        let cell = |entry: &Entry| {
             let Outcome { mean, p99, .. } = run(&workload, entry)?;
             let cell = format!("{mean:.2} / {p99:.2}");
-            row.push_str(&format!("{cell:>18}"));
-        }
-        line(&mut text, row);
+            Ok(format!("{cell:>18}"))
+        };
+        let cells: io::Result<Vec<_>> = entries.iter().map(cell).collect();
+        line(&mut text, format_args!("{:<26}{}", workload.name, cells?.concat()));
     }
     Ok(text)
 }

@@ -1,5 +1,7 @@
 //! Deployments with a capacity that only their times or refusals show, under load from a closed loop of callers.
 
+#![expect(clippy::cast_precision_loss, reason = "a few tokens")]
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -101,15 +103,15 @@ impl Service<Request<String>> for Hidden {
             this.seen.fetch_add(1, Ordering::Relaxed);
             let place = match this.excess {
                 Excess::Queues => this.places.acquire().await.unwrap(),
-                Excess::Refuses(status) => match this.places.try_acquire() {
-                    Ok(place) => place,
-                    Err(_) => {
+                Excess::Refuses(status) => {
+                    let Ok(place) = this.places.try_acquire() else {
                         this.refused.fetch_add(1, Ordering::Relaxed);
                         sleep(Duration::from_millis(1)).await;
                         let refusal = Response::builder().status(status);
                         return Ok(refusal.body(String::new()).unwrap());
-                    }
-                },
+                    };
+                    place
+                }
             };
             sleep(time).await;
             drop(place);
@@ -291,7 +293,9 @@ async fn refusals_at_one_time_are_one_cut() {
     let samples: Vec<_> =
         (0..10).map(|_| deployment.sample(Instant::now(), None).unwrap()).collect();
     sleep(PACE).await;
-    samples.into_iter().for_each(|sample| drop(sample.head(&refusal)));
+    for sample in samples {
+        sample.head(&refusal);
+    }
     assert_eq!(deployment.concurrency_limit(), Some(18));
     let later = deployment.sample(Instant::now(), None).unwrap();
     sleep(PACE).await;
