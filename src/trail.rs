@@ -4,7 +4,11 @@
 //! a balance, the [`Attempt`] being made. Up with the response come its [`Outcome`] and [`Served`]. All of it lives in one
 //! private entry of [`http::Extensions`], because each entry costs an allocation.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -19,6 +23,7 @@ use crate::{
 mod captured;
 mod carried;
 mod demand;
+mod explained;
 mod fallbacks;
 mod group_name;
 mod names;
@@ -31,6 +36,7 @@ mod tried;
 pub use self::captured::Captured;
 pub(crate) use self::carried::{Answered, Carried, Elsewhere, Late, outcome_of};
 pub use self::demand::Demand;
+pub use self::explained::{Considered, Explanation, Removed};
 pub use self::fallbacks::Fallbacks;
 pub use self::group_name::GroupName;
 pub(crate) use self::names::Names;
@@ -133,6 +139,8 @@ pub struct Trail(Arc<Shared>);
 struct Shared {
     started: Instant,
     state: Lock<State>,
+    /// There where the picks are to be explained.
+    explanations: OnceLock<Lock<Vec<Arc<Explanation>>>>,
 }
 
 #[derive(Default)]
@@ -155,6 +163,58 @@ impl Trail {
     #[must_use]
     pub fn of<B>(request: &http::Request<B>) -> Option<&Self> {
         Carried::of(request.extensions())?.trail.as_ref()
+    }
+
+    /// The trail of `request`, begun now where it has none, which every balance from here on tells why it picks as it
+    /// does: see [`explanations`](Self::explanations).
+    ///
+    /// Costs a step for each deployment at each pick, so it is for the request somebody wonders about. Keep the trail
+    /// that is returned: a request that is refused leaves nothing else.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use http::{Request, Response};
+    /// use tower::{ServiceExt, service_fn};
+    /// use tower_fleet::{Deployment, Trail, balance::{Balance, LeastBusy}, trail::Removed};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_fleet::Error> {
+    /// let client = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    /// let (eu, us) = (Deployment::new("eu"), Deployment::new("us"));
+    /// eu.health().pause();
+    /// let pool = Balance::new(LeastBusy, [(eu, client), (us, client)]);
+    ///
+    /// let mut request = Request::new(String::new());
+    /// let trail = Trail::explain(&mut request);
+    /// pool.oneshot(request).await?;
+    ///
+    /// let explanations = trail.explanations();
+    /// println!("{}", explanations[0]);
+    /// assert_eq!(explanations[0].considered()[0].removed(), Some(Removed::Paused));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain<B>(request: &mut http::Request<B>) -> Self {
+        let trail = Self::start(request);
+        trail.0.explanations.get_or_init(Lock::default);
+        trail
+    }
+
+    /// What each pick saw, in order; empty unless the request was to be [explained](Self::explain). There is one for each
+    /// refusal too, and for a pick whose service was not ready, so there may be more than [attempts](Self::attempts).
+    #[must_use]
+    pub fn explanations(&self) -> Vec<Arc<Explanation>> {
+        self.0.explanations.get().map(|all| all.lock().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn explains(&self) -> bool {
+        self.0.explanations.get().is_some()
+    }
+
+    pub(crate) fn push_explanation(&self, explanation: Explanation) {
+        if let Some(all) = self.0.explanations.get() {
+            all.lock().push(Arc::new(explanation));
+        }
     }
 
     /// When the request began.

@@ -9,6 +9,8 @@ use tower_fleet::BoxError;
 
 #[path = "../examples/breaker.rs"]
 mod breaker;
+#[path = "../examples/explain.rs"]
+mod explain;
 #[path = "../examples/stack.rs"]
 mod stack;
 #[path = "../examples/strategy.rs"]
@@ -17,6 +19,11 @@ mod strategy;
 #[test]
 fn breaker() -> Result<(), BoxError> {
     breaker::main()
+}
+
+#[test]
+fn explain() -> Result<(), BoxError> {
+    explain::main()
 }
 
 #[test]

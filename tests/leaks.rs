@@ -29,7 +29,9 @@ use tokio_test::task::{self, Spawn};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_fleet::{
     BoxError, Deployment,
-    balance::{Balance, Candidates, Choice, LeastBusy, RoundRobin, Strategy, WeightedShuffle},
+    balance::{
+        Balance, Candidates, Choice, LeastBusy, QueuePolicy, RoundRobin, Strategy, WeightedShuffle,
+    },
     cooldown::{CooldownLayer, CooldownPolicy},
     retry::{RetryLayer, RetryPolicy},
     timeout::TimeoutLayer,
@@ -191,6 +193,8 @@ enum Layers {
     Balance,
     Judged,
     Retried,
+    /// Requests wait, and a few are too many.
+    Queued,
 }
 
 fn stack<S, R>(pool: S) -> Stack
@@ -219,6 +223,7 @@ fn build(layers: Layers, members: &[Deployment], strategy: Checked, inner: &Scri
             stack(Balance::new(strategy, members))
         }
         Layers::Judged => stack(Balance::new(strategy, judged())),
+        Layers::Queued => stack(Balance::new(strategy, judged()).queue(QueuePolicy::new(3))),
         Layers::Retried => {
             let retry = RetryLayer::new(RetryPolicy::any_method().attempts(3));
             stack(retry.layer(Balance::new(strategy, judged())))
@@ -279,7 +284,7 @@ struct Scenario {
 fn scenario() -> impl Generate<Value = Scenario> {
     use proptest::{collection::vec, sample::select};
     (
-        select(vec![Layers::Balance, Layers::Judged, Layers::Retried]),
+        select(vec![Layers::Balance, Layers::Judged, Layers::Retried, Layers::Queued]),
         select(vec![Choosing::Least, Choosing::Turns, Choosing::Shuffle]),
         vec((1_u32..4, select(vec![0, 0, 0, 1, 3])), 1..5),
         vec(fate(), 1..6),

@@ -16,9 +16,9 @@ use http_body_util::Full;
 use tokio::{runtime, time::Instant};
 use tower::{Service, buffer::Buffer};
 use tower_fleet::{
-    BoxError, Trail,
+    BoxError, Demand, Trail,
     balance::{
-        AnyStrategy, Balance, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage,
+        Affinity, AnyStrategy, Balance, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage,
         PowerOfTwo, PreferIdle, RoundRobin, WeightedShuffle,
     },
     deployment::Price,
@@ -243,6 +243,14 @@ fn selection(effort: Effort) {
     }
     for count in [10, 100] {
         table.stack(format!("round robin, {count}"), &template, balance(RoundRobin, count));
+    }
+    let (mut keyed, mut demand) = (request(0), Demand::default());
+    demand.affinity = Some("session".into());
+    demand.set(&mut keyed);
+    for count in [10, 100] {
+        table.stack(format!("least busy, {count}, a key"), &keyed, balance(LeastBusy, count));
+        let affinity = balance(Affinity::new(LeastBusy), count);
+        table.stack(format!("affinity, {count}, a key"), &keyed, affinity);
     }
     for count in [2, 10, 100, 1000] {
         let p2c = power_of_two(vec![Immediate; count]);

@@ -10,7 +10,10 @@ use std::time::Duration;
 use allocation_counter::measure;
 use http::{Request, Response};
 use tower::Service;
-use tower_fleet::balance::{LeastBusy, RoundRobin, WeightedShuffle};
+use tower_fleet::{
+    Demand,
+    balance::{Affinity, LeastBusy, RoundRobin, WeightedShuffle},
+};
 use tower_fleet_benches::{
     Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
     hiding, metered, now, power_of_two, request, retry,
@@ -65,6 +68,15 @@ fn balance_adds_none_beyond_extensions() {
         assert_eq!(allocations(balance(WeightedShuffle, count), &request(0)), EXTENSIONS);
         assert_eq!(allocations(balance(RoundRobin, count), &request(0)), EXTENSIONS);
     }
+}
+
+#[test]
+fn affinity_adds_none_for_a_key_that_it_knows() {
+    let (mut keyed, mut demand) = (request(0), Demand::default());
+    demand.affinity = Some("session".into());
+    demand.set(&mut keyed);
+    let without = allocations(balance(LeastBusy, 10), &keyed);
+    assert_eq!(allocations(balance(Affinity::new(LeastBusy), 10), &keyed), without);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    pool::{Member, Needs},
+    pool::{Draft, Member, Needs, Wish},
     queue::Queue,
 };
 use crate::{
@@ -32,8 +32,12 @@ pub struct Candidates<'a> {
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
     pub(super) group: usize,
+    /// Asked beside or after others that were not ready: those count as tried, and did not fail.
+    pub(super) strict: bool,
     /// What [`only`](Self::only) has added to the filter.
     pub(super) kept: Option<&'a Kept<'a>>,
+    /// Where to note the scores, if they are wanted.
+    pub(super) draft: Option<&'a Draft>,
 }
 
 /// One narrowing of the candidates, and those around it.
@@ -57,7 +61,7 @@ pub(super) struct Filter<'a> {
     /// None where every member meets them.
     pub(super) needs: Option<Needs<'a>>,
     /// What the members must have room for in their quotas, where that is to be asked of each.
-    pub(super) room_for: Option<Option<&'a Demand>>,
+    pub(super) room_for: Option<&'a Wish<'a>>,
     pub(super) now: Instant,
 }
 
@@ -66,7 +70,7 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
+        let has_room = || self.room_for.is_none_or(|wish| member.has_room(wish.demand, wish.now));
         !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 
@@ -163,7 +167,11 @@ impl<'a> Candidate<'a> {
 
 impl Candidates<'_> {
     /// The candidate with the fewest requests in flight for its weight, ties broken at random. Constant time.
+    #[inline]
     pub fn least_busy(&mut self) -> Option<Choice> {
+        if let Some(draft) = self.draft {
+            self.note_levels(draft);
+        }
         let Self { members, queue, rng, filter, kept, .. } = self;
         queue.lowest(rng, |owner| accepts(members, owner, filter, *kept)).map(Choice)
     }
@@ -196,9 +204,12 @@ impl Candidates<'_> {
     /// The candidate whose scores come first.
     fn first_of(&mut self, mut scores: impl FnMut(Candidate<'_>) -> [f64; 2]) -> Option<Choice> {
         let (mut best, mut ties) = (None, 0);
-        let Self { members, rng, filter, .. } = self;
+        let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
             let [score, next] = scores(candidate);
+            if let Some(draft) = draft {
+                draft.score(candidate.index, score);
+            }
             // Puts what is not a number last, of either sign.
             let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
@@ -266,7 +277,9 @@ impl Candidates<'_> {
             filter: self.filter,
             demand: self.demand,
             group: self.group,
+            strict: self.strict,
             kept: Some(&kept),
+            draft: self.draft,
         })
     }
 
@@ -304,11 +317,17 @@ impl Candidates<'_> {
         self.rng
     }
 
+    #[cold]
+    fn note_levels(&self, draft: &Draft) {
+        self.iter().for_each(|one| draft.score(one.index, one.member.level().into()));
+    }
+
     /// Whether `choice` is one of these candidates.
     pub(super) fn holds(&self, choice: Choice) -> bool {
         choice.index() < self.members.len() && self.accepts(choice.0)
     }
 
+    #[inline]
     fn accepts(&self, index: u32) -> bool {
         let member = &self.members[index as usize];
         member.is_in
@@ -324,14 +343,11 @@ impl Candidates<'_> {
             return Some(Place::Here(Choice(index)));
         }
         let unthinned = Filter { roll: None, ..self.filter };
-        if member.is_in
-            && member.tier >= self.tier
-            && accepts(self.members, index, &unthinned, self.kept)
-        {
+        if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
-        Some(if tried || member.is_out() { Place::Failed } else { Place::Busy })
+        Some(if tried && !self.strict || member.is_out() { Place::Failed } else { Place::Busy })
     }
 }
 
@@ -350,6 +366,7 @@ fn accepted<'a>(
     })
 }
 
+#[inline]
 fn accepts(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))

@@ -16,7 +16,7 @@ use tower_service::Service;
 use self::waiting::{Waited, Waiting};
 use super::{
     group::{Group, Lease, Leased},
-    pool::Wish,
+    pool::{Draft, Wish},
     service::ResponseBody,
     strategy::Strategy,
 };
@@ -135,7 +135,9 @@ where
         let tried = trail.map(Trail::tried).unwrap_or_default();
         let now = Instant::now();
         let wish = wish(carried, &tried, false, now);
-        let refused = match group.pick(&wish) {
+        let pick = |wish: &Wish<'_>| group.pick(wish);
+        let refused = match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned())
+        {
             Ok(first) => {
                 let state = State::readying(group, request, Contender::new(first, now));
                 return Self { state };
@@ -182,6 +184,31 @@ fn wish<'a>(
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
+        explain: None,
+    }
+}
+
+/// Makes a `pick`, which may come to nothing, and leaves on the trail what it saw, if the request is to be explained.
+fn explained<T>(
+    carried: Option<&Carried>,
+    wish: &Wish<'_>,
+    pick: impl FnOnce(&Wish<'_>) -> T,
+    refused: impl FnOnce(&T) -> Option<Refused>,
+) -> T {
+    match carried.and_then(|carried| carried.trail.as_ref()) {
+        Some(trail) if trail.explains() => {
+            let draft = Draft::default();
+            let picked = pick(&Wish { explain: Some(&draft), ..*wish });
+            let group = carried.and_then(|carried| carried.group.clone());
+            let refused = refused(&picked).map(|refused| refused.in_group(group.clone()));
+            let explanation = draft.finish(wish.now, group, refused);
+            // One that waits on has nothing to tell yet.
+            if explanation.refused.is_some() || explanation.picked().is_some() {
+                trail.push_explanation(explanation);
+            }
+            picked
+        }
+        _ => pick(wish),
     }
 }
 
@@ -230,7 +257,9 @@ where
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             search.others -= usize::from(index > 0);
             let (carried, now) = (Carried::of(request.extensions()), Instant::now());
-            match self.group.pick(&wish(carried, &search.tried, true, now)) {
+            let wish = wish(carried, &search.tried, true, now);
+            let pick = |wish: &Wish<'_>| self.group.pick(wish);
+            match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned()) {
                 Ok(leased) => {
                     let another = Contender::new(leased, now);
                     search.tried.add(another.lease.deployment());

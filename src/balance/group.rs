@@ -99,12 +99,14 @@ where
 
     pub(crate) fn pick(self: &Arc<Self>, wish: &Wish<'_>) -> Result<Leased<S>, Refused> {
         let mut inner = self.inner.lock();
-        let mut next = None;
-        if inner.line.is_some() && inner.is_held_back(wish.now, &mut next) {
-            let refused = inner.pool.refuse(wish);
-            drop(inner);
-            wake(next);
-            return Err(refused);
+        if inner.line.is_some() {
+            let (is_held_back, next) = inner.is_held_back(wish.now);
+            if is_held_back {
+                let refused = inner.pool.refuse(wish);
+                drop(inner);
+                wake(next);
+                return Err(refused);
+            }
         }
         let picked = inner.pool.pick(&self.strategy, wish);
         let unused_probes = inner.pool.take_unused_probes();

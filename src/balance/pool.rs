@@ -6,19 +6,23 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
 
+mod explain;
 mod member;
 mod needs;
 mod rules;
 mod spill;
 mod tags;
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use fastrand::Rng;
 use tokio::time::Instant;
 
+pub(crate) use self::explain::Draft;
 pub(super) use self::member::Member;
 use self::member::{InOrOut, Stage};
 pub(super) use self::needs::Needs;
-use self::needs::is_picky;
+use self::needs::{Particulars, is_picky};
 pub use self::tags::TagMatch;
 use self::tags::Tags;
 use super::{
@@ -47,6 +51,8 @@ pub(crate) struct Pool {
     max_ejected: f32,
     /// How much more than its share a tier can carry, where tiers shed requests before they are out.
     spill: Option<f32>,
+    /// When to look at which member again. What is no longer so is passed over in its time.
+    dues: BinaryHeap<Reverse<(Instant, u32)>>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -81,6 +87,8 @@ pub(crate) struct Wish<'a> {
     /// Another group can take the request if this one does not.
     pub(crate) elsewhere: bool,
     pub(crate) demand: Option<&'a Demand>,
+    /// Where to note why, if that is wanted.
+    pub(crate) explain: Option<&'a Draft>,
 }
 
 /// A pick, its place taken.
@@ -91,7 +99,7 @@ pub(crate) struct Picked {
     pub(crate) admission: Admission,
     pub(crate) hold: Option<Reservation>,
     pub(crate) probe: Option<Probe>,
-    /// Another member, not tried yet, was in.
+    /// Another member, not tried yet, was in; of a quota it shares, others may have had the rest.
     pub(crate) spare: bool,
 }
 
@@ -105,6 +113,7 @@ impl Pool {
             epoch: Instant::now(),
             max_ejected,
             spill: None,
+            dues: BinaryHeap::new(),
             next_due: None,
             serving: 0,
             ready: 0,
@@ -279,11 +288,13 @@ impl Pool {
         if self.next_due.is_some_and(|due| due <= wish.now) {
             self.wake(wish.now);
         }
-        let needs = Needs::of(wish.demand, self.picky, &self.tags);
-        let first = self.first_tier();
+        let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
+        let needs = particulars.as_ref().map(Particulars::needs);
+        let first = self.spill.map_or(0, |factor| self.first_tier(factor));
         // Only once a member has too little left for this request are all asked what they have left.
         let mut asks_room = false;
         while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
+            self.explain(wish, needs, Some(index));
             if let Some(picked) = self.take(index, wish, needs, asks_room) {
                 return Ok(picked);
             }
@@ -291,6 +302,9 @@ impl Pool {
             asks_room |= self.members[index].is_in;
         }
         let forced = self.forced(wish, needs);
+        if forced.is_some() {
+            self.explain(wish, needs, forced);
+        }
         let picked = forced.and_then(|index| self.take(index, wish, needs, true));
         picked.ok_or_else(|| self.refusal(wish, needs))
     }
@@ -302,7 +316,8 @@ impl Pool {
 
     /// Why a pick would be refused that found nothing.
     pub(crate) fn refuse(&self, wish: &Wish<'_>) -> Refused {
-        self.refusal(wish, Needs::of(wish.demand, self.picky, &self.tags))
+        let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
+        self.refusal(wish, particulars.as_ref().map(Particulars::needs))
     }
 
     /// Whether some request could be taken; if not, none can be before something comes free, or
@@ -343,7 +358,7 @@ impl Pool {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
-            room_for: asks_room.then_some(wish.demand),
+            room_for: asks_room.then_some(wish),
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -368,26 +383,37 @@ impl Pool {
         first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, group, epoch, .. } = self;
-        (first..tiers.len()).chain(0..first).find_map(|tier| {
+        let (demand, group, epoch, draft) = (wish.demand, *group, *epoch, wish.explain);
+        if let Some(draft) = draft {
+            draft.asking(filter);
+        }
+        for tier in (first..tiers.len()).chain(0..first) {
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
-                return None;
+                continue;
             }
-            let demand = wish.demand;
             let mut candidates = Candidates {
                 members,
                 queue,
                 tier,
                 rng,
-                epoch: *epoch,
+                epoch,
                 filter,
                 demand,
-                group: *group,
+                group,
+                strict: wish.strict,
                 kept: None,
+                draft,
             };
-            let choice = strategy.pick(&mut candidates)?;
-            candidates.holds(choice).then_some(choice.index())
-        })
+            let choice = strategy.pick(&mut candidates);
+            if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
+                if let Some(draft) = draft {
+                    draft.chose_from(tier);
+                }
+                return Some(choice.index());
+            }
+        }
+        None
     }
 
     /// Takes a place on a member, and what the request needs of its quotas: all at once, or nothing.
@@ -400,15 +426,20 @@ impl Pool {
     ) -> Option<Picked> {
         let Self { members, unused_probes, .. } = self;
         let member = &members[index];
-        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+        let mut enter = || {
             let (admission, probe) = member.admit(wish.now)?;
             if member.deployment.occupy() {
                 return Some((admission, probe));
             }
             unused_probes.extend(probe);
             None
-        });
-        let ((admission, probe), hold, spent) = taken?;
+        };
+        let ((admission, probe), hold, spent) = if member.deployment.is_limited() {
+            let (entered, hold, spent) = member.deployment.reserve(wish.demand, wish.now, enter)?;
+            (entered, hold, spent.map(|spent| spent.room))
+        } else {
+            (enter()?, None, None)
+        };
         let spare = self.has_spare(index, wish, needs, asks_room);
         if self.members[index].probing {
             self.refresh(index, wish.now);

@@ -23,7 +23,7 @@ mod expected;
 pub(crate) mod health;
 mod latency;
 mod limits;
-mod pins;
+pub(crate) mod pins;
 mod price;
 mod usage;
 mod watchers;
@@ -40,8 +40,7 @@ pub use self::health::{Cause, Health, Status, Totals};
 pub use self::latency::Latency;
 pub(crate) use self::latency::{Measure, Reading, Sampling};
 use self::limits::Limits;
-pub(crate) use self::pins::Pinned;
-pub use self::pins::Pins;
+pub(crate) use self::pins::{Pinned, Pins};
 pub use self::price::{Price, PriceTier};
 pub use self::usage::{Usage, UsageTotals};
 pub(crate) use self::watchers::Watchers;
@@ -412,7 +411,7 @@ impl Deployment {
     }
 
     /// Enters the share of the input that came from a cache.
-    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     pub(crate) fn cached(&self, share: f32) {
         self.0.vitals.cached.add(share);
     }

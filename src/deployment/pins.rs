@@ -16,7 +16,7 @@ const REQUESTS: u64 = 2;
 /// No entry.
 const NONE: u32 = u32::MAX;
 /// Providers cache no shorter input, in tokens: OpenAI's limit, and Anthropic's for most of its models.
-#[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+#[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
 const CACHEABLE: u64 = 1024;
 
 /// Remembers which deployment served which requests, for [`Affinity`](crate::balance::Affinity). A cheap handle: clones
@@ -138,7 +138,7 @@ impl Pins {
 
     /// Enters that an answer of the deployment to a request with this `key` has come to its end. Whether it is still
     /// pinned there, and another one had before.
-    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     fn answered_again(&self, key: u64, deployment: u64, now: Instant) -> bool {
         let mut state = self.0.state.lock();
         let Some(place) = state.places.get(&key).copied() else { return false };
@@ -211,7 +211,7 @@ pub(crate) struct Pinned {
 impl Pinned {
     /// Enters what an answer took: where another with this key came from the same deployment before, it tells whether
     /// the provider's cache made use of that.
-    #[cfg_attr(not(feature = "llm"), expect(dead_code, reason = "only answers of models are read"))]
+    #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     pub(crate) fn answered(&self, deployment: &Deployment, usage: &Usage, now: Instant) {
         let Some(key) = self.key else { return };
         let again = self.pins.answered_again(key, deployment.id_hash(), now);

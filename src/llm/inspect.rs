@@ -14,8 +14,13 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub use self::error::InspectError;
-use self::{collected::Collected, headers::Asked};
+use self::{
+    affinity::Affinity,
+    caller::caller,
+    collected::Collected,
+    headers::{Asked, STRATEGY, wrong},
+};
+pub use self::{affinity::AffinitySource, error::InspectError};
 use super::{
     Count, Endpoint, Estimate, Inspected, Prompt, TokenCounter,
     peek::{Peeked, peek},
@@ -26,6 +31,8 @@ use crate::{
     trail::{Carried, Demand, Fallbacks, GroupName, Overrides},
 };
 
+mod affinity;
+mod caller;
 mod collected;
 mod error;
 mod headers;
@@ -36,13 +43,17 @@ pub struct InspectLayer {
     limit: usize,
     /// An [`Estimate`] where there is none.
     counter: Option<Arc<dyn TokenCounter>>,
+    /// [`AffinitySource::DEFAULT`] where there are none.
+    affinity: Option<Arc<[AffinitySource]>>,
+    /// Any name where there are none.
+    strategies: Option<Arc<[Arc<str>]>>,
 }
 
 impl InspectLayer {
     /// Reads bodies of up to 32 MiB.
     #[must_use]
     pub const fn new() -> Self {
-        Self { limit: 32 * 1024 * 1024, counter: None }
+        Self { limit: 32 * 1024 * 1024, counter: None, affinity: None, strategies: None }
     }
 
     /// The longest body that is read, in bytes; a longer one is refused. Default 32 MiB, room for some images.
@@ -57,6 +68,50 @@ impl InspectLayer {
     pub fn counter(mut self, counter: impl TokenCounter + 'static) -> Self {
         self.counter = Some(Arc::new(counter));
         self
+    }
+
+    /// What keeps requests together: the first of `sources` that a request has gives its
+    /// [`Demand::affinity`]. By default [`PreviousResponse`](AffinitySource::PreviousResponse), then
+    /// [`SessionHeader`](AffinitySource::SessionHeader): what a caller asks for, and no guess. A balance acts on it if its
+    /// strategy is an [`Affinity`](crate::balance::Affinity).
+    #[must_use]
+    pub fn affinity(mut self, sources: impl IntoIterator<Item = AffinitySource>) -> Self {
+        self.affinity = Some(sources.into_iter().collect());
+        self
+    }
+
+    /// The names of strategies that a request may ask for, as a [`PerRequest`](crate::balance::PerRequest) knows them: one
+    /// that asks for another is refused. By default any name passes, and one that the balance does not know has no
+    /// effect.
+    #[must_use]
+    pub fn strategies<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.strategies = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn sources(&self) -> &[AffinitySource] {
+        self.affinity.as_deref().unwrap_or(AffinitySource::DEFAULT)
+    }
+
+    /// The strategy that is asked for.
+    fn strategy(
+        &self,
+        header: Option<Arc<str>>,
+        member: Option<&str>,
+    ) -> Result<Option<Arc<str>>, InspectError> {
+        const UNKNOWN: &str = "names no strategy that requests can be routed by here";
+        let is_known = |name: &str| {
+            self.strategies.as_ref().is_none_or(|known| known.iter().any(|known| **known == *name))
+        };
+        match (header, member) {
+            (Some(name), _) if is_known(&name) => Ok(Some(name)),
+            (Some(_), _) => Err(wrong(&STRATEGY, UNKNOWN)),
+            (None, Some(name)) if is_known(name) => Ok(Some(name.into())),
+            (None, Some(_)) => {
+                Err(InspectError::Member { name: "routing_strategy".to_owned(), reason: UNKNOWN })
+            }
+            (None, None) => Ok(None),
+        }
     }
 }
 
@@ -97,13 +152,16 @@ impl<S> Layer<S> for InspectLayer {
 /// | `tags`*, `metadata.tags`* | `x-litellm-tags` | [`Demand::tags`] |
 /// | `priority`* | `x-litellm-priority` | [`Demand::priority`] |
 /// | `allowed_model_region`* | | [`Demand::region`] |
-/// | | `x-litellm-session-id` | [`Demand::affinity`] |
+/// | `previous_response_id` | | [`Demand::continues`] |
+/// | `prompt_cache_key` | `x-litellm-session-id` | [`Demand::affinity`], by the [sources](InspectLayer::affinity) |
+/// | | `authorization`, else `x-api-key`, else `api-key` (these stay) | [`Demand::caller`], a digest |
+/// | `routing_strategy`* | `x-routing-strategy` | [`Demand::strategy`] |
 /// | `num_retries`* | `x-litellm-num-retries` | [`Overrides::retries`] |
 /// | `timeout`* | `x-litellm-timeout` | [`Overrides::timeout`], in seconds |
 /// | `stream_timeout`* | `x-litellm-stream-timeout` | [`Overrides::stream_timeout`], in seconds |
 /// | `fallbacks`* | | [`Fallbacks`]: a list of names or of `{"model": name}`; or of `{name: [names]}`, of which the list of the `model` counts, else that of `"*"`, else an empty one |
 /// | `disable_fallbacks`* | | [`Fallbacks`] to nothing |
-/// | `api_key`, `api_base`, `base_url`, `api_version`, `user_api_key`, `extra_headers`, `context_window_fallbacks`, `content_policy_fallbacks`, `model_group_retry_policy`, `retry_policy`, `cooldown_time`, `routing_strategy`, `specific_deployment`, `mock_response`, `mock_testing_`…, `mock_timeout`, `aws_access_key_id`, `aws_secret_access_key`, `aws_session_token`, `azure_ad_token`, `client_secret`, `custom_llm_provider`, `litellm_credential_name`, `litellm_params`, `model_list`, `request_timeout`, `secret_fields`, `user_config`, `vertex_credentials`, `include_fallback_errors`, `enable_tag_filtering`, `litellm_metadata`, `litellm_session_id`, `litellm_trace_id`, `litellm_call_id`, `litellm_logging_obj`, `cache`, `caching`, `guardrails`, `max_retries`, `no-log`, `proxy_server_request` (all*) | | nothing: they are for LiteLLM's proxy and without effect here |
+/// | `api_key`, `api_base`, `base_url`, `api_version`, `user_api_key`, `extra_headers`, `context_window_fallbacks`, `content_policy_fallbacks`, `model_group_retry_policy`, `retry_policy`, `cooldown_time`, `specific_deployment`, `mock_response`, `mock_testing_`…, `mock_timeout`, `aws_access_key_id`, `aws_secret_access_key`, `aws_session_token`, `azure_ad_token`, `client_secret`, `custom_llm_provider`, `litellm_credential_name`, `litellm_params`, `model_list`, `request_timeout`, `secret_fields`, `user_config`, `vertex_credentials`, `include_fallback_errors`, `enable_tag_filtering`, `litellm_metadata`, `litellm_session_id`, `litellm_trace_id`, `litellm_call_id`, `litellm_logging_obj`, `cache`, `caching`, `guardrails`, `max_retries`, `no-log`, `proxy_server_request` (all*) | | nothing: they are for LiteLLM's proxy and without effect here |
 ///
 /// Those marked with * are for a router: [`RewriteModel`](super::RewriteModel) takes them out of the body. The headers
 /// are taken out here. As in LiteLLM, a header goes before the member, but the member `tags` before the header; the tags
@@ -225,20 +283,32 @@ impl<S> Reading<S> {
     fn finish(self) -> Result<Inspection<S>, InspectError> {
         let Self { service, mut head, read, layer } = self;
         let body = read.finish();
-        let mut peeked = peek(&body)?;
+        let opening = layer.sources().contains(&AffinitySource::PromptOpening);
+        let mut peeked = peek(&body, opening)?;
         let carried = Carried::entry(&mut head.extensions);
         let model = match (peeked.model.take(), &carried.group) {
             (Some(model), _) => model,
             (None, Some(group)) => group.to_string(),
             (None, None) => return Err(InspectError::NoModel),
         };
-        let asked = Asked::take(&mut head.headers)?;
+        let mut asked = Asked::take(&mut head.headers)?;
+        let strategy = layer.strategy(asked.strategy.take(), peeked.strategy.as_deref())?;
         let endpoint = Endpoint::of_path(head.uri.path());
+        let caller = caller(&head.headers);
+        let Affinity { continues, key, is_guess } =
+            Affinity::of(layer.sources(), &peeked, &asked, &head.headers, caller.as_ref());
+        let demand = Demand {
+            affinity: key,
+            affinity_is_guess: is_guess,
+            continues,
+            caller,
+            strategy,
+            ..demand_of(&peeked, &asked, endpoint)
+        };
         let counted = carried.demand.is_none().then(|| {
             let prompt = Prompt::new(body.clone(), model.clone(), peeked.totals);
             layer.counter.map_or_else(|| Estimate.count(&prompt), |it| it.count(&prompt))
         });
-        let demand = demand_of(&peeked, &asked, endpoint);
         let fallbacks = if peeked.disable_fallbacks {
             Some(Vec::new())
         } else {
@@ -297,7 +367,6 @@ fn demand_of(peeked: &Peeked, asked: &Asked, endpoint: Option<Endpoint>) -> Dema
         images: peeked.totals.images() > 0,
         tags,
         region: peeked.region.as_deref().map(Into::into),
-        affinity: asked.session.clone(),
         priority: asked.priority.or(peeked.priority),
         ..Demand::default()
     }

@@ -61,7 +61,7 @@ mod verify;
 pub use self::attempt::AttemptLayer;
 use self::edit::{Edit, ModelSlot};
 pub use self::endpoint::Endpoint;
-pub use self::inspect::{Inspect, InspectError, InspectLayer, ResponseFuture};
+pub use self::inspect::{AffinitySource, Inspect, InspectError, InspectLayer, ResponseFuture};
 pub use self::inspected::Inspected;
 pub use self::meter::{Meter, MeterFuture, MeterLayer, Metered, MeteredBody, OnUsage};
 pub use self::price::{ListedModel, PriceList, PriceListError, PriceProblem};

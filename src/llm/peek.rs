@@ -8,7 +8,9 @@ use self::{
     cuts::Cuts,
     fallbacks::NamedFallbacks,
     members::{Member, Seen, is_for_proxy},
+    opening::Opening,
     scan::{Invalid, Literal, Scanner},
+    text::Reading,
 };
 use super::{Edit, InspectError, ModelSlot, tokens::Totals};
 use crate::Overrides;
@@ -16,6 +18,7 @@ use crate::Overrides;
 mod cuts;
 mod fallbacks;
 mod members;
+mod opening;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -48,14 +51,20 @@ pub(super) struct Peeked {
     pub(super) disable_fallbacks: bool,
     pub(super) overrides: Overrides,
     pub(super) totals: Totals,
+    /// The answer that the request goes on from.
+    pub(super) previous_response: Option<String>,
+    pub(super) prompt_cache_key: Option<String>,
+    /// The hash of how the prompt begins, if that is asked for and long enough.
+    pub(super) opening: Option<u64>,
+    pub(super) strategy: Option<String>,
 }
 
-/// Reads what `body` says.
-pub(super) fn peek(body: &[u8]) -> Result<Peeked, InspectError> {
+/// Reads what `body` says; how its prompt begins only if that `opening` is wanted.
+pub(super) fn peek(body: &[u8], opening: bool) -> Result<Peeked, InspectError> {
     let text = str::from_utf8(body).map_err(|error| InspectError::NotJson {
         reason: format!("not UTF-8 at byte {}", error.valid_up_to()),
     })?;
-    read(text).map_err(|problem| problem.of(text))
+    read(text, opening).map_err(|problem| problem.of(text))
 }
 
 /// What is wrong with a body.
@@ -91,8 +100,14 @@ impl Problem {
     }
 }
 
-fn read(text: &str) -> Result<Peeked, Problem> {
-    let mut reader = Reader { text, peeked: Peeked::default(), model_at: None, output: [None; 3] };
+fn read(text: &str, opening: bool) -> Result<Peeked, Problem> {
+    let mut reader = Reader {
+        text,
+        peeked: Peeked::default(),
+        model_at: None,
+        output: [None; 3],
+        opening: Opening::new(opening),
+    };
     let mut seen = Seen::default();
     let mut cuts = Cuts::default();
     let mut scanner = Scanner::new(text);
@@ -115,7 +130,8 @@ fn read(text: &str) -> Result<Peeked, Problem> {
         Ok::<_, Problem>(())
     })?;
     scanner.end()?;
-    let Reader { mut peeked, model_at, output, .. } = reader;
+    let Reader { mut peeked, model_at, output, opening: begins, .. } = reader;
+    peeked.opening = begins.finish(opening);
     let want_usage = if let Some(at) = model_at {
         peeked.model_slot = ModelSlot::of_value(at.clone());
         Edit::new(at.end..at.end, r#","stream_options":{"include_usage":true}"#)
@@ -139,6 +155,7 @@ struct Reader<'a> {
     model_at: Option<Range<usize>>,
     /// The limits of the output that the body names, the newest name first.
     output: [Option<u64>; 3],
+    opening: Opening,
 }
 
 impl<'a> Reader<'a> {
@@ -180,8 +197,17 @@ impl<'a> Reader<'a> {
             Member::AllowedModelRegion => {
                 self.peeked.region = self.typed(scanner, name, STRING)?;
             }
+            Member::PreviousResponseId => {
+                self.peeked.previous_response = self.typed(scanner, name, STRING)?;
+            }
+            Member::PromptCacheKey => {
+                self.peeked.prompt_cache_key = self.typed(scanner, name, STRING)?;
+            }
+            Member::RoutingStrategy => self.peeked.strategy = self.typed(scanner, name, STRING)?,
             member if member.is_prompt() => {
-                scanner.value(&mut self.peeked.totals)?;
+                self.opening.member();
+                let (totals, opening) = (&mut self.peeked.totals, &mut self.opening);
+                scanner.value(&mut Reading { totals, opening })?;
             }
             _ => self.peeked.totals.bytes += scanner.value(&mut ())?.len() as u64,
         }

@@ -71,7 +71,13 @@ impl Carried {
 
     /// The trail, begun `now` where there is none.
     pub(crate) fn begin_trail(&mut self, now: Instant) -> Trail {
-        let new = || Trail(Arc::new(Shared { started: now, state: Lock::default() }));
+        let new = || {
+            Trail(Arc::new(Shared {
+                started: now,
+                state: Lock::default(),
+                explanations: OnceLock::new(),
+            }))
+        };
         self.trail.get_or_insert_with(new).clone()
     }
 }

@@ -26,11 +26,13 @@ use tower_fleet::{
 
 use self::script::Script;
 
+mod choices;
 mod endings;
 mod members;
 mod picks;
 mod readiness;
 mod script;
+mod waiting;
 
 fn request() -> Request<()> {
     Request::new(())

@@ -8,7 +8,7 @@ use hyper_util::{
 use tower::Layer;
 use tower_fleet::{
     Deployment,
-    balance::{Balance, BalanceLayer, LeastBusy},
+    balance::{Balance, BalanceLayer, LeastBusy, QueuePolicy},
     body::ReplayBody,
     cooldown::CooldownLayer,
     retry::RetryLayer,
@@ -92,6 +92,9 @@ macro_rules! contract {
 contract! {
     balance: |inner, deployment| Balance::new(LeastBusy, [(deployment, inner)]);
     balance_layer: |inner, deployment| BalanceLayer::new(LeastBusy, [(deployment, upstream())]).layer(inner);
+    balance_with_queue: |inner, deployment| {
+        Balance::new(LeastBusy, [(deployment, inner)]).queue(QueuePolicy::new(8))
+    };
     cooldown: |inner, _| CooldownLayer::default().layer(inner);
     retry: |inner, _| RetryLayer::default().layer(inner);
     timeout: |inner, _| TimeoutLayer::new(secs(60)).layer(inner);

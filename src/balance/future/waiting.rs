@@ -10,10 +10,11 @@ use http::Request;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Contender, wish};
+use super::{Contender, explained, wish};
 use crate::{
     balance::{
-        group::{Group, Seat, Turn},
+        group::{Group, Leased, Seat, Turn},
+        pool::Wish,
         strategy::Strategy,
     },
     error::Refused,
@@ -59,7 +60,13 @@ where
             let Some(request) = this.request.as_ref() else { return Poll::Pending };
             let carried = Carried::of(request.extensions());
             let now = Instant::now();
-            match this.seat.take_turn(&wish(carried, this.tried, false, now), cx.waker()) {
+            let wish = wish(carried, this.tried, false, now);
+            let take_turn = |wish: &Wish<'_>| this.seat.take_turn(wish, cx.waker());
+            let refused = |turn: &Turn<Leased<S>>| match turn {
+                Turn::Refused(refused) => Some(refused.clone()),
+                _ => None,
+            };
+            match explained(carried, &wish, take_turn, refused) {
                 Turn::Waits { until } => {
                     if this.sleep.deadline() != until {
                         this.sleep.as_mut().reset(until);
@@ -73,7 +80,7 @@ where
                     *this.request = None;
                     return Poll::Ready(Err(refused.in_group(group)));
                 }
-                Turn::Leased(leased) => {
+                Turn::Picked(leased) => {
                     let waited = now.saturating_duration_since(*this.since);
                     if let Some(trail) = carried.and_then(|carried| carried.trail.as_ref())
                         && waited > Duration::ZERO

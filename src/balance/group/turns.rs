@@ -9,20 +9,21 @@ use tokio::time::Instant;
 use super::{Group, Inner, Leased, wake};
 use crate::{
     balance::{
-        pool::{Picked, Wish},
+        pool::{Picked, Pool, Wish},
         strategy::Strategy,
         waiting::{Line, QueuePolicy, Ticket, passes},
     },
     deployment::Key,
-    error::{Refused, RefusedReason},
+    error::Refused,
 };
+
+mod asking;
+
+use self::asking::Asking;
 
 /// A request that was called and is not polled holds others back no longer than this: its task may be stuck, or have
 /// forgotten it.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// As finely as timers tell time.
-const TICK: Duration = Duration::from_millis(1);
 
 /// A request's seat in the line of a group. When it is dropped, the request leaves the line, and what it was called for
 /// is offered to the next.
@@ -40,19 +41,13 @@ struct Place {
 }
 
 /// What became of a request's turn.
-pub(in crate::balance) enum Turn<S> {
-    Leased(Leased<S>),
+pub(in crate::balance) enum Turn<T> {
+    Picked(T),
     Refused(Refused),
     /// It is woken when it is called; it must be polled at this time too.
     Waits {
         until: Instant,
     },
-}
-
-enum Step {
-    Picked(Picked),
-    Refused(Refused),
-    Waits,
 }
 
 /// For when the lock is free.
@@ -95,8 +90,9 @@ impl<S, P> Group<S, P> {
 
     fn leave(&self, ticket: Ticket) {
         let mut inner = self.inner.lock();
-        let left = inner.line.as_mut().and_then(|line| line.leave(ticket, false));
-        let next = if left.is_some() { inner.hand_on(Instant::now()) } else { None };
+        let Inner { pool, line: Some(line), .. } = &mut *inner else { return };
+        let left = line.leave(ticket, false);
+        let next = if left.is_some() { hand_on(pool, line, Instant::now()) } else { None };
         drop(inner);
         drop(left);
         wake(next);
@@ -115,26 +111,32 @@ where
     P: Strategy,
 {
     /// Joins the line, or tries the pick where it may: nobody else is to go first, or it was called.
-    pub(in crate::balance) fn take_turn(&mut self, wish: &Wish<'_>, waker: &Waker) -> Turn<S> {
+    pub(in crate::balance) fn take_turn(
+        &mut self,
+        wish: &Wish<'_>,
+        waker: &Waker,
+    ) -> Turn<Leased<S>> {
         let Self { group, place } = self;
         let mut wakers = Wakers::default();
         let mut inner = group.inner.lock();
-        let step = inner.step(&group.strategy, place, wish, waker, &mut wakers);
-        let service = if let Step::Picked(picked) = &step { inner.service(picked) } else { None };
+        // A group that lets requests wait goes on to do so.
+        let Inner { pool, line: Some(line), .. } = &mut *inner else {
+            return Turn::Waits { until: place.deadline };
+        };
+        let mut asking = Asking { pool, line, place, wish, waker, wakers: &mut wakers };
+        let turn = asking.turn(&group.strategy);
+        let service = if let Turn::Picked(picked) = &turn { inner.service(picked) } else { None };
         let unused_probes = inner.pool.take_unused_probes();
         drop(inner);
         drop(unused_probes);
         drop(wakers.drop);
         wakers.wake.into_iter().for_each(Waker::wake);
-        match step {
-            Step::Picked(picked) => {
-                group.lease(picked, service).map_or_else(Turn::Refused, Turn::Leased)
+        match turn {
+            Turn::Picked(picked) => {
+                group.lease(picked, service).map_or_else(Turn::Refused, Turn::Picked)
             }
-            Step::Refused(refused) => Turn::Refused(refused),
-            Step::Waits => {
-                let until = place.look.map_or(place.deadline, |look| look.min(place.deadline));
-                Turn::Waits { until }
-            }
+            Turn::Refused(refused) => Turn::Refused(refused),
+            Turn::Waits { until } => Turn::Waits { until },
         }
     }
 }
@@ -150,187 +152,39 @@ impl<S, P> Drop for Seat<S, P> {
 impl<S> Inner<S> {
     /// A place came free: calls the first in line.
     pub(super) fn offer(&mut self) -> Option<Waker> {
-        self.line.as_mut().and_then(|line| offer(line, Instant::now(), false))
+        offer(self.line.as_mut()?, false)
     }
 
     /// Members came or went: everyone in line is to see what that means for them.
     pub(super) fn offer_to_all(&mut self) -> Option<Waker> {
-        self.line.as_mut().and_then(|line| offer(line, Instant::now(), true))
+        offer(self.line.as_mut()?, true)
     }
 
-    /// A member's standing may have changed. If it went out, those that waited for it have to learn of it.
+    /// What can be sent to a member may have changed. If it went out, those that waited for it have to learn of it.
+    /// Otherwise it is enough that one is called, who hands on what it leaves: the end of one request is told in several
+    /// ways.
     pub(super) fn offer_after_change(&mut self, member: Key) -> Option<Waker> {
-        let line = self.line.as_mut()?;
-        offer(line, Instant::now(), self.pool.is_out(member))
+        let line = self.line.as_mut().filter(|line| !line.is_empty())?;
+        let (now, is_out) = (Instant::now(), self.pool.is_out(member));
+        if is_out || !line.called_at().is_some_and(|called| is_fresh(called, now)) {
+            return offer(line, is_out);
+        }
+        line.offer(now, false);
+        None
     }
 
-    /// Whether a request that comes now has to let those in line go first: one is called, or is now, as time has brought
-    /// a member back.
-    pub(super) fn is_held_back(&mut self, now: Instant, next: &mut Option<Waker>) -> bool {
-        let Some(line) = self.line.as_mut().filter(|line| !line.is_empty()) else { return false };
-        let due = self.pool.next_due().filter(|due| *due <= now);
-        if due.is_some_and(|due| line.offered_at().is_none_or(|at| at < due)) {
-            *next = offer(line, now, false);
-        }
-        line.called_at().is_some_and(|at| now < at + PATIENCE)
-    }
-
-    /// One has left: calls the next if there may be something for it, or if time can bring something. Then someone must
-    /// know when, and whoever left may have been the one who did.
-    fn hand_on(&mut self, now: Instant) -> Option<Waker> {
-        let line = self.line.as_mut()?;
-        let goes_on =
-            line.is_for_everyone() || self.pool.has_room() || self.pool.next_due().is_some();
-        if goes_on { call(line, now) } else { None }
-    }
-
-    fn step<P: Strategy>(
-        &mut self,
-        strategy: &P,
-        place: &mut Place,
-        wish: &Wish<'_>,
-        waker: &Waker,
-        wakers: &mut Wakers,
-    ) -> Step {
-        let now = wish.now;
-        let Some(line) = &mut self.line else {
-            return self.pool.pick(strategy, wish).map_or_else(Step::Refused, Step::Picked);
-        };
-        if let Some(ticket) = place.ticket {
-            if !line.has(ticket) {
-                place.ticket = None;
-                let refused = self.pool.refuse(wish);
-                return Step::Refused(instead(RefusedReason::QueueFull, &refused));
-            }
-            wakers.drop.push(line.keep_waker(ticket, waker.clone()));
-            let look = place.look.take_if(|look| *look <= now);
-            // What was offered since then is still on its way down the line, or was not for this one.
-            if look.is_some_and(|look| line.offered_at().is_none_or(|at| at < look)) {
-                line.offer(now, false);
-                let next = line.call(now).filter(|next| *next != ticket);
-                wakers.wake.extend(next.and_then(|next| line.waker(next)));
-            }
-            if !line.is_called(ticket) {
-                if now < place.deadline {
-                    return Step::Waits;
-                }
-                let refused = self.pool.refuse(wish);
-                return self.dismiss(place, now, &refused, wakers);
-            }
-        } else {
-            let mut next = None;
-            let is_held_back = self.is_held_back(now, &mut next);
-            wakers.wake.extend(next);
-            if is_held_back {
-                let refused = self.pool.refuse(wish);
-                place.look = Some(now + PATIENCE);
-                return self.join(place, wish, waker, &refused, false, wakers);
-            }
-        }
-        match self.pool.pick(strategy, wish) {
-            Ok(picked) => {
-                if let Some(ticket) = place.ticket.take() {
-                    let left = self.line.as_mut().and_then(|line| line.leave(ticket, true));
-                    wakers.drop.extend(left);
-                    wakers.wake.extend(self.hand_on(now));
-                }
-                Step::Picked(picked)
-            }
-            Err(refused) => {
-                let wait = refused.wait().and_then(|wait| now.checked_add(wait));
-                let look = wait.into_iter().chain(self.pool.next_due()).min();
-                place.look = look.map(|look| look.max(now + TICK));
-                self.go_on_waiting(place, wish, waker, &refused, wakers)
-            }
-        }
-    }
-
-    /// After a try in vain.
-    fn go_on_waiting(
-        &mut self,
-        place: &mut Place,
-        wish: &Wish<'_>,
-        waker: &Waker,
-        refused: &Refused,
-        wakers: &mut Wakers,
-    ) -> Step {
-        let now = wish.now;
-        let Some(ticket) = place.ticket else {
-            return self.join(place, wish, waker, refused, true, wakers);
-        };
-        if now >= place.deadline || !passes(refused, now, place.deadline) {
-            return self.dismiss(place, now, refused, wakers);
-        }
-        if let Some(line) = &mut self.line {
-            line.decline(ticket);
-            if line.is_for_everyone() || self.pool.has_room() {
-                wakers.wake.extend(call(line, now));
-            }
-        }
-        Step::Waits
-    }
-
-    fn join(
-        &mut self,
-        place: &mut Place,
-        wish: &Wish<'_>,
-        waker: &Waker,
-        refused: &Refused,
-        has_tried: bool,
-        wakers: &mut Wakers,
-    ) -> Step {
-        let now = wish.now;
-        if now >= place.deadline || !passes(refused, now, place.deadline) {
-            return self.dismiss(place, now, refused, wakers);
-        }
-        let (priority, caller) =
-            wish.demand.map_or((None, &None), |demand| (demand.priority, &demand.caller));
-        let joined =
-            self.line.as_mut().map(|line| line.join(priority, caller, has_tried, waker.clone()));
-        let Some(Ok((ticket, displaced))) = joined else {
-            return Step::Refused(instead(RefusedReason::QueueFull, refused));
-        };
-        place.ticket = Some(ticket);
-        if displaced.is_some() {
-            wakers.wake.extend(displaced);
-            wakers.wake.extend(self.hand_on(now));
-        }
-        Step::Waits
-    }
-
-    /// Ends the wait: its time is up, or what it waits for will not come in time.
-    fn dismiss(
-        &mut self,
-        place: &mut Place,
-        now: Instant,
-        refused: &Refused,
-        wakers: &mut Wakers,
-    ) -> Step {
-        if let Some(ticket) = place.ticket.take() {
-            let left = self.line.as_mut().and_then(|line| line.leave(ticket, false));
-            wakers.drop.extend(left);
-        }
-        let is_late = now >= place.deadline;
-        // Those behind may be as hopeless, and are to learn it now.
-        let next = if is_late {
-            self.hand_on(now)
-        } else {
-            self.line.as_mut().and_then(|line| call(line, now))
-        };
-        wakers.wake.extend(next);
-        Step::Refused(if is_late {
-            instead(RefusedReason::QueueTimeout, refused)
-        } else {
-            refused.clone()
-        })
+    /// Whether a request that comes now has to let those in line go first, and whom to wake then.
+    pub(super) fn is_held_back(&mut self, now: Instant) -> (bool, Option<Waker>) {
+        self.line.as_mut().map_or((false, None), |line| is_held_back(&self.pool, line, now))
     }
 }
 
 /// Lets those that declined be called again, and calls the first.
-fn offer(line: &mut Line, now: Instant, everyone: bool) -> Option<Waker> {
+fn offer(line: &mut Line, everyone: bool) -> Option<Waker> {
     if line.is_empty() {
         return None;
     }
+    let now = Instant::now();
     line.offer(now, everyone);
     call(line, now)
 }
@@ -339,7 +193,27 @@ fn call(line: &mut Line, now: Instant) -> Option<Waker> {
     line.call(now).and_then(|next| line.waker(next))
 }
 
-/// A refusal for `reason` that keeps what is known of the time.
-fn instead(reason: RefusedReason, refused: &Refused) -> Refused {
-    Refused::new(reason).retry_after(refused.wait()).caused_by(refused.cause())
+/// One has left: calls the next if there may be something for it, or if time can bring something. Then someone must know
+/// when, and whoever left may have been the one who did.
+fn hand_on(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
+    let goes_on = line.is_for_everyone() || pool.has_room() || pool.next_due().is_some();
+    if goes_on { call(line, now) } else { None }
+}
+
+/// While one is called, others are held back. One is called now where time has brought a member back, or where whoever
+/// was called before does not come.
+fn is_held_back(pool: &Pool, line: &mut Line, now: Instant) -> (bool, Option<Waker>) {
+    let due = pool.next_due().filter(|due| *due <= now);
+    let is_back = due.is_some_and(|due| line.offered_at().is_none_or(|at| at < due));
+    let next = if is_back || line.called_at().is_some_and(|called| !is_fresh(called, now)) {
+        offer(line, false)
+    } else {
+        None
+    };
+    (line.called_at().is_some_and(|called| is_fresh(called, now)), next)
+}
+
+/// Whether one that was `called` then is sure to come.
+fn is_fresh(called: Instant, now: Instant) -> bool {
+    now < called + PATIENCE
 }

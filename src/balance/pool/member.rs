@@ -37,6 +37,8 @@ pub(crate) struct Member {
     pub(super) epoch: u32,
     /// When to look at its health again.
     pub(super) due: Option<Instant>,
+    /// When the pool is going to look at it.
+    pub(super) listed: Option<Instant>,
     pub(super) stage: Stage,
 }
 
@@ -80,6 +82,7 @@ impl Member {
             probing: false,
             epoch: 0,
             due: None,
+            listed: None,
             stage: Stage::Live,
         }
     }
@@ -129,6 +132,11 @@ impl Member {
 
     pub(in crate::balance) fn meets(&self, needs: Option<Needs<'_>>) -> bool {
         needs.is_none_or(|needs| needs.are_met_by(&self.deployment))
+    }
+
+    /// The level its next request starts from: what it has in flight, for its slots.
+    pub(in crate::balance) fn level(&self) -> u32 {
+        self.in_flight.checked_div(self.slots.len() as u32).unwrap_or(0)
     }
 
     /// The slot its next request goes on, which is also the one its latest came from: requests stay spread evenly over

@@ -14,8 +14,7 @@ impl Pool {
     }
 
     /// The tier that is asked first: the others follow in order, from the lowest again after the highest.
-    pub(super) fn first_tier(&mut self) -> usize {
-        let Some(factor) = self.spill else { return 0 };
+    pub(super) fn first_tier(&mut self, factor: f32) -> usize {
         let health = |tier: &Tier| tier.health(factor);
         // Most of the time all is well.
         if self.tiers.first().is_none_or(|first| health(first) >= 1.0) {

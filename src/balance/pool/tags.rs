@@ -98,10 +98,15 @@ impl Tags {
     }
 
     /// What a request with the tags `asked` needs of each member; none where any will do.
+    #[inline]
     pub(super) fn needs<'a>(&self, asked: &'a [Arc<str>]) -> Option<TagNeeds<'a>> {
-        if self.how == TagMatch::Ignore || asked.is_empty() && self.known.is_empty() {
+        if asked.is_empty() && self.known.is_empty() || self.how == TagMatch::Ignore {
             return None;
         }
+        self.read(asked)
+    }
+
+    fn read<'a>(&self, asked: &'a [Arc<str>]) -> Option<TagNeeds<'a>> {
         let (mut plain, mut known, mut must, mut not) = (false, false, false, false);
         for tag in asked.iter().filter_map(|tag| Asked::of(tag)) {
             match tag {

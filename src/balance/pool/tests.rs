@@ -19,7 +19,9 @@ use crate::{
     trail::Tried,
 };
 
+mod explain;
 mod fleet;
+mod limits;
 mod model;
 mod needs;
 mod shares;
@@ -70,7 +72,10 @@ fn weighted(weights: &[u32]) -> Vec<Deployment> {
 /// A pick with these tried.
 fn pick_past(pool: &mut Pool, strategy: &impl Strategy, tried: &Tried) -> Result<Picked, Refused> {
     let now = Instant::now();
-    pool.pick(strategy, &Wish { now, tried, strict: false, elsewhere: false, demand: None })
+    pool.pick(
+        strategy,
+        &Wish { now, tried, strict: false, elsewhere: false, demand: None, explain: None },
+    )
 }
 
 fn pick(pool: &mut Pool) -> Result<Picked, Refused> {
@@ -79,7 +84,8 @@ fn pick(pool: &mut Pool) -> Result<Picked, Refused> {
 
 fn pick_elsewhere(pool: &mut Pool) -> Result<Picked, Refused> {
     let (now, tried) = (Instant::now(), Tried::default());
-    let wish = Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None };
+    let wish =
+        Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain: None };
     pool.pick(&LeastBusy, &wish)
 }
 
@@ -158,8 +164,14 @@ async fn what_was_tried_is_passed_over_until_nothing_else_is_left() {
     assert_eq!(seen, ["a", "b", "c"]);
     let again = pick_past(&mut pool, &LeastBusy, &tried).expect("tried is better than none");
     assert!(!again.spare);
-    let strict =
-        Wish { now: Instant::now(), tried: &tried, strict: true, elsewhere: false, demand: None };
+    let strict = Wish {
+        now: Instant::now(),
+        tried: &tried,
+        strict: true,
+        elsewhere: false,
+        demand: None,
+        explain: None,
+    };
     assert!(pool.pick(&LeastBusy, &strict).is_err());
 }
 

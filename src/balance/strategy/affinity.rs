@@ -131,14 +131,13 @@ impl<P: Strategy> Affinity<P> {
         let room = |one: &Candidate<'_>| {
             f64::from(one.in_flight()) + 1.0 <= share.mul_add(one.weight(), SLACK)
         };
-        // The others together have at most what is theirs, so one always has room.
-        if pinned.is_some() {
-            let home = candidates.iter().find(|one| Some(one.choose()) == pinned);
-            if home.is_some_and(|home| room(&home)) {
-                return pinned;
-            }
+        if let Some(home) = pinned.and_then(|choice| candidates.get(choice))
+            && room(&home)
+        {
+            return pinned;
         }
         let key = hash(self.seed, key.as_bytes());
+        // The bounds add up to more than all have, so there is room somewhere.
         let scores = candidates.iter().filter(room).map(|one| (score(key, &one), one.choose()));
         scores.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, choice)| choice)
     }
@@ -146,8 +145,9 @@ impl<P: Strategy> Affinity<P> {
 
 /// How well a key, by its hash, suits a deployment.
 fn score(key: u64, one: &Candidate<'_>) -> f64 {
-    const BITS: u32 = 53;
-    #[expect(clippy::cast_precision_loss, reason = "as many bits as a float has")]
+    // One less than a float has, so that halves between them are exact: neither 0 nor 1 is drawn.
+    const BITS: u32 = 52;
+    #[expect(clippy::cast_precision_loss, reason = "they fit")]
     let drawn = (mix(key ^ one.id_hash()) >> (64 - BITS)) as f64 + 0.5;
     #[expect(clippy::cast_precision_loss, reason = "a power of two")]
     let of = (1_u64 << BITS) as f64;

@@ -161,4 +161,18 @@ impl Class {
         self.next_turn += 1;
         self.next_turn
     }
+    /// The callers that wait, by their turns.
+    #[cfg(test)]
+    pub(super) fn callers(&self) -> Vec<u8> {
+        let mut lanes: Vec<_> = self.lanes.iter().collect();
+        lanes.sort_by_key(|(_, lane)| lane.turn);
+        let name = |caller: &Caller| caller.as_ref()?.parse().ok();
+        lanes.into_iter().filter_map(|(caller, _)| name(caller)).collect()
+    }
+
+    /// Whether nobody who waited has left a trace.
+    #[cfg(test)]
+    pub(super) fn is_as_new(&self) -> bool {
+        self.waiting == 0 && self.lanes.capacity() == 0 && self.turns.is_empty()
+    }
 }

@@ -168,14 +168,15 @@ impl Line {
         waiter.is_some_and(|waiter| matches!(waiter.stage, Stage::Called(_)))
     }
 
-    /// Keeps another waker for the request. Whichever is not kept is returned, to be dropped outside any lock.
-    pub(in crate::balance) fn keep_waker(&mut self, ticket: Ticket, waker: Waker) -> Waker {
-        match self.waiters.get_mut(&ticket) {
-            Some(waiter) if !waiter.waker.will_wake(&waker) => {
-                mem::replace(&mut waiter.waker, waker)
-            }
-            _ => waker,
-        }
+    /// Keeps the waker of the latest poll. The one before is returned, to be dropped outside any lock.
+    pub(in crate::balance) fn keep_waker(
+        &mut self,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> Option<Waker> {
+        let kept = self.waiters.get_mut(&ticket).map(|waiter| &mut waiter.waker);
+        let kept = kept.filter(|kept| !kept.will_wake(waker))?;
+        Some(mem::replace(kept, waker.clone()))
     }
 
     /// Something came free or changed: those that declined can be called again. For `everyone`: the offer goes down the

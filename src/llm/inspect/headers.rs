@@ -1,4 +1,4 @@
-//! What a request asks of a router by its headers, under LiteLLM's names.
+//! What a request asks of a router by its headers, under LiteLLM's names where it has one.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ const NUM_RETRIES: HeaderName = HeaderName::from_static("x-litellm-num-retries")
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
 const PRIORITY: HeaderName = HeaderName::from_static("x-litellm-priority");
 const SESSION: HeaderName = HeaderName::from_static("x-litellm-session-id");
+pub(super) const STRATEGY: HeaderName = HeaderName::from_static("x-routing-strategy");
 
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -24,6 +25,7 @@ pub(super) struct Asked {
     pub(super) priority: Option<i32>,
     /// The conversation the request belongs to.
     pub(super) session: Option<Arc<str>>,
+    pub(super) strategy: Option<Arc<str>>,
 }
 
 impl Asked {
@@ -40,7 +42,8 @@ impl Asked {
             },
             tags,
             priority: number(headers, &PRIORITY, WHOLE)?,
-            session: text(headers, &SESSION)?.filter(|id| !id.is_empty()).map(Into::into),
+            session: name(headers, &SESSION)?,
+            strategy: name(headers, &STRATEGY)?,
         })
     }
 }
@@ -50,6 +53,10 @@ fn text(headers: &mut HeaderMap, name: &HeaderName) -> Result<Option<String>, In
     let lines: Result<Vec<_>, _> = headers.get_all(name).iter().map(HeaderValue::to_str).collect();
     let text = lines.map_err(|_| wrong(name, "expected plain text"))?.join(",");
     Ok(headers.remove(name).map(|_| text.trim().to_owned()))
+}
+
+fn name(headers: &mut HeaderMap, name: &HeaderName) -> Result<Option<Arc<str>>, InspectError> {
+    Ok(text(headers, name)?.filter(|text| !text.is_empty()).map(Into::into))
 }
 
 fn number<T: FromStr>(
@@ -66,6 +73,6 @@ fn seconds(headers: &mut HeaderMap, name: &HeaderName) -> Result<Option<Duration
     given.map(|seconds| duration(seconds).ok_or_else(|| wrong(name, SECONDS))).transpose()
 }
 
-fn wrong(name: &HeaderName, reason: &'static str) -> InspectError {
+pub(super) fn wrong(name: &HeaderName, reason: &'static str) -> InspectError {
     InspectError::Member { name: name.to_string(), reason }
 }

@@ -2,7 +2,7 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::Response;
+use http::{HeaderName, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{ServiceExt, service_fn};
@@ -331,5 +331,98 @@ fn what_is_for_litellms_proxy_stands_in_the_docs() {
     let docs = include_str!("../inspect.rs");
     for name in FOR_PROXY.iter().chain([&MOCK_TESTING]) {
         assert!(docs.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// What a request has an affinity to, by these sources: the answer it goes on from, the key, whether that is a guess.
+async fn kept_by(
+    sources: &[AffinitySource],
+    body: &'static str,
+    headers: &[(&'static str, &str)],
+) -> (Option<String>, Option<String>, bool) {
+    let layer = InspectLayer::new().affinity(sources.iter().cloned());
+    let request = below(layer, asking("/v1/responses", body, headers)).await.unwrap();
+    let demand = Demand::of(&request).unwrap();
+    let owned = |key: &Option<Arc<str>>| key.as_ref().map(ToString::to_string);
+    (owned(&demand.continues), owned(&demand.affinity), demand.affinity_is_guess)
+}
+
+#[tokio::test]
+async fn the_first_source_that_a_request_has_is_its_key() {
+    use AffinitySource::{Caller, Header, PreviousResponse, PromptCacheKey, SessionHeader};
+    let body = r#"{"model": "m", "user": "u", "previous_response_id": "resp_1", "prompt_cache_key": "cache"}"#;
+    let session = ("x-litellm-session-id", "session");
+    let caller = ("authorization", "Bearer abc");
+    let all = [session, caller, ("x-mine", "mine")];
+    let own = Header(HeaderName::from_static("x-mine"));
+    for (sources, headers, key, is_guess) in [
+        (&[SessionHeader, PromptCacheKey][..], &all[..], Some("session"), false),
+        (&[PromptCacheKey, SessionHeader], &all, Some("cache"), true),
+        (&[own.clone(), SessionHeader], &all, Some("mine"), false),
+        (&[own, SessionHeader, Caller], &[caller], Some("ba7816bf8f01cfea414140de5dae2223"), true),
+        (&[SessionHeader, Caller], &[], None, false),
+    ] {
+        let kept = kept_by(sources, body, headers).await;
+        assert_eq!(kept, (None, key.map(Into::into), is_guess), "{sources:?}");
+    }
+    let first = kept_by(&[PreviousResponse, PromptCacheKey], body, &all).await;
+    assert_eq!(first, (Some("resp_1".into()), Some("cache".into()), true));
+    // After a key that is there it is not looked at.
+    let last = kept_by(&[PromptCacheKey, PreviousResponse], body, &all).await;
+    assert_eq!(last, (None, Some("cache".into()), true));
+    let nothing = r#"{"model": "m", "previous_response_id": null, "prompt_cache_key": " "}"#;
+    assert_eq!(
+        kept_by(&[PreviousResponse, PromptCacheKey], nothing, &[]).await,
+        (None, None, false)
+    );
+}
+
+#[tokio::test]
+async fn by_default_a_request_is_kept_by_what_its_caller_says_and_by_no_guess() {
+    let body = r#"{"model": "m", "user": "u", "previous_response_id": "resp_1", "prompt_cache_key": "cache"}"#;
+    let headers = [("x-litellm-session-id", "s"), ("authorization", "Bearer abc")];
+    let request = below(InspectLayer::new(), asking("/", body, &headers)).await.unwrap();
+    let demand = Demand::of(&request).unwrap();
+    assert_eq!(
+        (demand.continues.as_deref(), demand.affinity.as_deref()),
+        (Some("resp_1"), Some("s"))
+    );
+    // They are the provider's too.
+    assert_eq!(request.body().size_hint().exact(), Some(body.len() as u64));
+    assert_eq!(request.headers()["authorization"], "Bearer abc");
+    assert!(!format!("{demand:?}").contains("abc"), "{demand:?}");
+    let request = below(InspectLayer::new(), asking("/", body, &headers[1..])).await.unwrap();
+    assert_eq!(Demand::of(&request).unwrap().affinity, None);
+}
+
+#[tokio::test]
+async fn a_long_key_is_kept_as_its_digest() {
+    let long = "s".repeat(129);
+    let headers = [("x-litellm-session-id", &*long)];
+    let (_, key, _) =
+        kept_by(&[AffinitySource::SessionHeader], r#"{"model": "m"}"#, &headers).await;
+    assert_eq!(key.unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn a_strategy_is_asked_for_by_header_or_member_and_an_unknown_one_can_be_refused() {
+    let body = r#"{"model": "m", "routing_strategy": "cost"}"#;
+    let header = [("x-routing-strategy", "busy")];
+    for (headers, expected) in [(&[][..], "cost"), (&header, "busy")] {
+        let request = below(InspectLayer::new(), asking("/", body, headers)).await.unwrap();
+        assert_eq!(Demand::of(&request).unwrap().strategy.as_deref(), Some(expected));
+        assert!(!request.headers().contains_key("x-routing-strategy"));
+    }
+    let reason = "names no strategy that requests can be routed by here";
+    for (known, headers, error) in [
+        ("cost", &header[..], Some(format!("x-routing-strategy: {reason}"))),
+        ("busy", &header, None),
+        ("busy", &[], Some(format!("routing_strategy: {reason}"))),
+        ("cost", &[], None),
+    ] {
+        let layer = InspectLayer::new().strategies([known]);
+        let refused = below(layer, asking("/", body, headers)).await.err();
+        let refused = refused.as_ref().and_then(InspectError::of).map(ToString::to_string);
+        assert_eq!(refused, error);
     }
 }

@@ -9,7 +9,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{document::Document, errors::Errors, report::Report, stream::Stream};
+use super::{
+    answerer::Answerer, document::Document, errors::Errors, report::Report, stream::Stream,
+};
 use crate::llm::content_type;
 
 pin_project! {
@@ -63,6 +65,15 @@ impl Format {
             Some(content_type::Format::Events) => Self::Events(Stream::new(hides, errors.clone())),
             Some(content_type::Format::Json) => Self::Json(Document::new(errors.clone())),
             None => Self::Unread,
+        }
+    }
+
+    /// Tells `answerer` the id of the answer too.
+    pub(super) fn telling(self, answerer: Answerer) -> Self {
+        match self {
+            Self::Json(document) => Self::Json(document.telling(answerer)),
+            Self::Events(stream) => Self::Events(stream.telling(answerer)),
+            Self::Unread => Self::Unread,
         }
     }
 }

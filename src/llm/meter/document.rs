@@ -1,6 +1,7 @@
 use memchr::memchr2;
 
 use super::{
+    answerer::Answerer,
     errors::Errors,
     json::Cursor,
     tokens::{Tally, Told},
@@ -28,6 +29,7 @@ pub(super) struct Document {
     told: Option<Told>,
     recognized: bool,
     errors: Errors,
+    answerer: Answerer,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,7 @@ enum Place {
 enum Member {
     Usage,
     Error,
+    Id,
     Output,
     #[default]
     Other,
@@ -70,13 +73,17 @@ impl Name {
 impl Member {
     /// Its value is read.
     const fn is_kept(self) -> bool {
-        matches!(self, Self::Usage | Self::Error)
+        matches!(self, Self::Usage | Self::Error | Self::Id)
     }
 }
 
 impl Document {
     pub(super) fn new(errors: Errors) -> Self {
         Self { errors, ..Self::default() }
+    }
+
+    pub(super) fn telling(self, answerer: Answerer) -> Self {
+        Self { answerer, ..self }
     }
 
     pub(super) fn read(&mut self, chunk: &[u8]) {
@@ -171,6 +178,7 @@ impl Document {
         self.member = match self.name.as_bytes() {
             b"usage" => Member::Usage,
             b"error" => Member::Error,
+            b"id" if self.answerer.is_waiting() => Member::Id,
             b"choices" | b"content" | b"output" => Member::Output,
             _ => Member::Other,
         };
@@ -198,6 +206,11 @@ impl Document {
             // One too long tells that it is one, and no more.
             Member::Error if cursor.is_error() == Some(true) => {
                 self.errors.found(&[b"{\"error\":", &*self.value, b"}"].concat());
+            }
+            Member::Id => {
+                if let Some(id) = cursor.string() {
+                    self.answerer.gives(id.raw);
+                }
             }
             Member::Error | Member::Output | Member::Other => {}
         }

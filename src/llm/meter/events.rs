@@ -15,6 +15,8 @@ pub(super) struct Seen<'a> {
     pub(super) finished: bool,
     /// It says that the answer has failed: the object that tells how.
     pub(super) error: Option<&'a [u8]>,
+    /// The id of the response that it is of.
+    pub(super) response: Option<&'a [u8]>,
 }
 
 impl Seen<'_> {
@@ -144,6 +146,10 @@ impl<'a> Event<'a> {
                     match name {
                         b"usage" if cursor.peek()? == b'{' => self.tells = Some(*cursor),
                         b"error" => failed = cursor.is_error()?,
+                        b"id" if cursor.peek()? == b'"' => {
+                            seen.response = Some(cursor.string()?.raw);
+                            return Some(());
+                        }
                         _ => {}
                     }
                     cursor.skip()

@@ -1,5 +1,6 @@
 //! Counts what answers take, as they pass.
 
+mod answerer;
 mod body;
 mod document;
 mod errors;

@@ -3,9 +3,10 @@ use std::{fmt, sync::Arc};
 use http::{Extensions, Uri};
 use tokio::time::Instant;
 
+use super::answerer::Answerer;
 use crate::{
     Deployment, GroupName, Trail,
-    deployment::{Sample, Usage},
+    deployment::{Pinned, Sample, Usage},
     llm::{Endpoint, PriceList},
     quota::Hold,
     trail::{Captured, Carried, Spent},
@@ -59,6 +60,7 @@ pub(super) struct Report {
     captured: Option<Captured>,
     step: Option<(Trail, usize)>,
     started: Option<Instant>,
+    pinned: Option<Pinned>,
     endpoint: Option<Endpoint>,
     /// Estimated tokens of the input.
     input: Option<u64>,
@@ -86,6 +88,7 @@ impl Report {
             hold: attempt.and_then(|attempt| attempt.hold.clone()),
             group: carried.and_then(|carried| carried.group.clone()),
             captured: carried.and_then(|carried| carried.captured.clone()),
+            pinned: carried.and_then(|carried| carried.pinned.clone()),
             step: attempt.and_then(|attempt| Some((trail?, attempt.index))),
             started: attempt.map(|attempt| attempt.started),
             endpoint: inspected
@@ -100,6 +103,14 @@ impl Report {
     /// The estimated tokens of the input.
     pub(super) const fn input(&self) -> Option<u64> {
         self.input
+    }
+
+    /// Whom to tell the id of the answer: OpenAI's responses alone are known to one deployment.
+    pub(super) fn answerer(&self) -> Answerer {
+        let pinned = self.pinned.as_ref().filter(|_| self.endpoint == Some(Endpoint::Responses));
+        pinned.zip(self.deployment.as_ref()).map_or_else(Answerer::default, |(pinned, by)| {
+            Answerer::new(pinned.pins.clone(), by.clone())
+        })
     }
 
     /// Whether a stream says that it ends, before it does.
@@ -131,9 +142,12 @@ impl Report {
             if let Some(started) = self.started.filter(|_| whole) {
                 deployment.latency().answered_in(usage.output, started);
             }
-        }
-        if let (Some(hold), Some(usage)) = (&self.hold, usage) {
-            hold.settle(&usage, cost);
+            if let Some(hold) = &self.hold {
+                hold.settle(&usage, cost);
+            }
+            if let Some(pinned) = &self.pinned {
+                pinned.answered(deployment, &usage, Instant::now());
+            }
         }
         if let (Some((trail, index)), Some(usage)) = (&self.step, usage) {
             trail.spent(*index, Spent { usage, cost });

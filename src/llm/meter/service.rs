@@ -139,6 +139,9 @@ impl fmt::Debug for MeterLayer {
 /// # }
 /// ```
 ///
+/// Where the balance above picks by [`Affinity`](crate::balance::Affinity), that learns who gave which of OpenAI's
+/// responses, and how much of the input a deployment's [cache](crate::Deployment::cached_share) saved.
+///
 /// # What is estimated, and what is unknown
 ///
 /// Where an answer is cut off, or tells no tokens, its output is estimated by its text: four bytes are a token, as in
@@ -230,7 +233,8 @@ impl Asked {
         }
         let late = Answered::entry(&mut head.extensions).late.get_or_insert_default().clone();
         let errors = Errors::new(late, self.classify, self.model);
-        let format = Format::of(&head.headers, self.format, self.hides, &errors);
+        let format = Format::of(&head.headers, self.format, self.hides, &errors)
+            .telling(self.report.answerer());
         if self.hides && matches!(format, Format::Events(_)) {
             head.headers.remove(CONTENT_LENGTH);
         }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{errors::Errors, events, tokens::Tally};
+use super::{answerer::Answerer, errors::Errors, events, tokens::Tally};
 use crate::llm::sse::EventReader;
 
 /// The longest event that is hidden, and so the most that is held; the usage of a stream takes a few hundred bytes.
@@ -18,6 +18,7 @@ pub(super) struct Stream {
     /// It was told why the model has ended.
     finished: bool,
     errors: Errors,
+    answerer: Answerer,
     hides: Option<Hides>,
 }
 
@@ -35,6 +36,10 @@ struct Hides {
 impl Stream {
     pub(super) fn new(hides: bool, errors: Errors) -> Self {
         Self { hides: hides.then(Hides::default), errors, ..Self::default() }
+    }
+
+    pub(super) fn telling(self, answerer: Answerer) -> Self {
+        Self { answerer, ..self }
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -72,6 +77,9 @@ impl Stream {
             self.finished |= seen.finished;
             if let Some(error) = seen.error {
                 self.errors.found(error);
+            }
+            if let Some(id) = seen.response {
+                self.answerer.gives(id);
             }
             let end = at + used;
             if let Some(hides) = &mut self.hides {

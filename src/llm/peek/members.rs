@@ -50,6 +50,9 @@ members! {
     Suffix "suffix",
     Tools "tools",
     Functions "functions",
+    PreviousResponseId "previous_response_id",
+    PromptCacheKey "prompt_cache_key",
+    RoutingStrategy "routing_strategy",
 }
 
 impl Member {
@@ -88,6 +91,7 @@ impl Member {
                 | Self::StreamTimeout
                 | Self::Priority
                 | Self::AllowedModelRegion
+                | Self::RoutingStrategy
         )
     }
 }
@@ -105,7 +109,6 @@ pub(in crate::llm) const FOR_PROXY: &[&str] = &[
     "model_group_retry_policy",
     "retry_policy",
     "cooldown_time",
-    "routing_strategy",
     "specific_deployment",
     "mock_response",
     "mock_timeout",

@@ -1,3 +1,5 @@
+use std::slice;
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -5,12 +7,12 @@ use serde_json::{Value, json};
 use super::*;
 
 fn refused(body: &str) -> String {
-    peek(body.as_bytes()).unwrap_err().to_string()
+    peek(body.as_bytes(), false).unwrap_err().to_string()
 }
 
 /// What is read of a body with these members beside `model`.
 fn with(members: &str) -> Peeked {
-    peek(format!(r#"{{"model": "m", {members}}}"#).as_bytes()).unwrap()
+    peek(format!(r#"{{"model": "m", {members}}}"#).as_bytes(), false).unwrap()
 }
 
 /// Why a body with these members beside `model` is refused.
@@ -33,7 +35,7 @@ fn edited(body: &str, edits: &[Edit]) -> String {
 fn the_place_of_the_model_is_found_wherever_it_stands() {
     let body =
         br#" { "messages": [{"model": "no", "x": [1, "}"]}], "model" : "gpt-4o","stream":true} "#;
-    let peeked = peek(body).unwrap();
+    let peeked = peek(body, false).unwrap();
     assert_eq!(peeked.model.as_deref(), Some("gpt-4o"));
     assert_eq!(&body[peeked.model_slot.at], br#""gpt-4o""#);
     assert!(peeked.stream);
@@ -42,7 +44,7 @@ fn the_place_of_the_model_is_found_wherever_it_stands() {
 #[test]
 fn escapes_in_names_and_values_are_read() {
     let body = r#"{"mod\u0065l":"a\"\u00e9\/b"}"#.as_bytes();
-    let peeked = peek(body).unwrap();
+    let peeked = peek(body, false).unwrap();
     assert_eq!(peeked.model.as_deref(), Some("a\"é/b"));
     assert_eq!(&body[peeked.model_slot.at], r#""a\"\u00e9\/b""#.as_bytes());
 }
@@ -50,7 +52,7 @@ fn escapes_in_names_and_values_are_read() {
 #[test]
 fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
     for body in ["{}", r#"{"model": null}"#] {
-        assert_eq!(peek(body.as_bytes()).unwrap().model, None);
+        assert_eq!(peek(body.as_bytes(), false).unwrap().model, None);
     }
     assert_eq!(refused(r#"{"model": 4}"#), "`model` is missing: it must be a string");
     let invalid = "the request body is not valid JSON: expected ";
@@ -65,7 +67,7 @@ fn a_body_without_a_model_is_told_from_one_that_is_not_json() {
     ] {
         assert_eq!(refused(body), format!("{invalid}{expected}"));
     }
-    let not_utf8 = peek(b"{\"model\": \"\xff\"}").unwrap_err().to_string();
+    let not_utf8 = peek(b"{\"model\": \"\xff\"}", false).unwrap_err().to_string();
     assert_eq!(not_utf8, "the request body is not valid JSON: not UTF-8 at byte 11");
 }
 
@@ -247,7 +249,7 @@ fn what_is_not_for_the_deployment_is_cut_with_its_comma() {
         ),
         (r#"{"model": "m", "\u0074ags": ["x"]}"#, r#"{"model": "m"}"#),
     ] {
-        assert_eq!(edited(body, &peek(body.as_bytes()).unwrap().cuts), left);
+        assert_eq!(edited(body, &peek(body.as_bytes(), false).unwrap().cuts), left);
     }
 }
 
@@ -272,7 +274,7 @@ fn the_usage_is_asked_for_where_it_is_not() {
             r#"{"stream_options":{"include_usage": true},"model":"m"}"#,
         ),
     ] {
-        let peeked = peek(body.as_bytes()).unwrap();
+        let peeked = peek(body.as_bytes(), false).unwrap();
         assert!(!peeked.usage_wanted);
         assert_eq!(edited(body, &[peeked.want_usage]), asked);
     }
@@ -297,7 +299,7 @@ fn text_is_counted_and_data_are_not() {
         ],
     });
     let media_type = "image/png".len();
-    let totals = peek(body.to_string().as_bytes()).unwrap().totals;
+    let totals = peek(body.to_string().as_bytes(), false).unwrap().totals;
     let bytes = 8 + 5 + media_type + "https://x.example".len() + 28 * 4;
     assert_eq!(totals.bytes, bytes as u64);
     assert_eq!((totals.messages, totals.images(), totals.files), (2, 3, 1));
@@ -374,7 +376,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = peek(&bytes);
+        let _ = peek(&bytes, false);
         let text = String::from_utf8_lossy(&bytes);
         prop_assert_eq!(scans(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok());
     }
@@ -410,4 +412,59 @@ fn a_list_without_end_is_not_read() {
     };
     assert_eq!(many("tags", r#""a""#), "tags: longer than 64 KiB");
     assert_eq!(many("fallbacks", r#""a""#), "fallbacks: longer than 64 KiB");
+}
+
+/// The hash of how the prompt of a body with these members begins.
+fn opening(members: &Value) -> Option<u64> {
+    peek(members.to_string().as_bytes(), true).unwrap().opening
+}
+
+#[test]
+fn the_opening_stays_the_same_while_a_conversation_grows() {
+    let system = "s".repeat(1000);
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let chat = |messages: &[Value]| opening(&json!({"messages": messages}));
+    let first = [said("system", &system), said("user", "How many are there in all?")];
+    let begun = chat(&first);
+    assert!(begun.is_some());
+    let grown = [&first[..], &[said("assistant", "4"), said("user", "Why?")]].concat();
+    assert_eq!(chat(&grown), begun);
+    let other = [first[0].clone(), said("user", "How many are there at all?")];
+    assert_ne!(chat(&other), begun);
+    // In parts, and as other endpoints take it.
+    let parts =
+        json!({"role": "user", "content": [{"type": "input_text", "text": "a"}, {"text": "b"}]});
+    let response = |more: &[Value]| {
+        let input = [slice::from_ref(&parts), more].concat();
+        opening(&json!({"instructions": system, "input": input, "system": "c".repeat(100)}))
+    };
+    assert!(response(&[]).is_some());
+    assert_eq!(response(&[]), response(&[said("user", "more")]));
+}
+
+#[test]
+fn the_opening_has_a_least_length_and_a_most() {
+    let prompt = |text: &str| opening(&json!({"prompt": text}));
+    assert_eq!(prompt(&"a".repeat(1023)), None);
+    assert!(prompt(&"a".repeat(1024)).is_some());
+    let long = "a".repeat(4096);
+    assert_eq!(prompt(&format!("{long}b")), prompt(&format!("{long}c")));
+    assert_ne!(prompt(&format!("{}b", &long[1..])), prompt(&long));
+    assert_eq!(with(&format!(r#""prompt": "{long}""#)).opening, None, "nobody asked for it");
+}
+
+#[test]
+fn what_requests_are_kept_by_is_read_and_stays_and_the_strategy_goes() {
+    let members =
+        r#""previous_response_id": "resp_1", "prompt_cache_key": "k", "routing_strategy": "cost""#;
+    let peeked = with(members);
+    assert_eq!(peeked.previous_response.as_deref(), Some("resp_1"));
+    assert_eq!(peeked.prompt_cache_key.as_deref(), Some("k"));
+    assert_eq!(peeked.strategy.as_deref(), Some("cost"));
+    let body = format!(r#"{{"model": "m", {members}}}"#);
+    let left = r#"{"model": "m", "previous_response_id": "resp_1", "prompt_cache_key": "k"}"#;
+    assert_eq!(edited(&body, &peeked.cuts), left);
+    for name in ["previous_response_id", "prompt_cache_key", "routing_strategy"] {
+        assert_eq!(refused_with(&format!(r#""{name}": 1"#)), format!("{name}: expected a string"));
+    }
 }

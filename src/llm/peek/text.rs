@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     Problem,
     members::Member,
+    opening::Opening,
     scan::{Literal, Scanner, Visit},
 };
 use crate::llm::tokens::Totals;
@@ -62,23 +63,36 @@ fn is_base64(text: &str) -> bool {
     text.as_bytes().get(..64).is_some_and(|head| head.iter().all(fits))
 }
 
-impl<'a> Visit<'a> for Totals {
+/// Counts what is in a prompt, and takes note of how it begins.
+pub(super) struct Reading<'r> {
+    pub(super) totals: &'r mut Totals,
+    pub(super) opening: &'r mut Opening,
+}
+
+impl<'a> Visit<'a> for Reading<'_> {
     fn string(&mut self, name: Literal<'a>, value: Literal<'a>) {
+        let totals = &mut *self.totals;
         match Part::of(name, value) {
-            Part::Text => self.bytes += value.len() as u64,
-            Part::ImageType => self.image_parts += 1,
-            Part::Image => self.image_data += 1,
-            Part::File => self.files += 1,
-            Part::Label => {}
+            Part::Text => {
+                totals.bytes += value.len() as u64;
+                self.opening.text(value);
+            }
+            Part::ImageType => totals.image_parts += 1,
+            Part::Image => totals.image_data += 1,
+            Part::File => totals.files += 1,
+            Part::Label => self.opening.role(value),
         }
     }
 
     fn number(&mut self) {
-        self.ids += 1;
+        self.totals.ids += 1;
     }
 
     fn object(&mut self, depth: u32) {
-        self.messages += u64::from(depth == 1);
+        if depth == 1 {
+            self.totals.messages += 1;
+            self.opening.message();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::llm::peek::peek;
 
 fn prompt(body: &Value) -> Prompt {
     let body = Bytes::from(body.to_string());
-    let peeked = peek(&body).unwrap();
+    let peeked = peek(&body, false).unwrap();
     Prompt::new(body, peeked.model.unwrap(), peeked.totals)
 }
 

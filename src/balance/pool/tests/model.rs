@@ -6,10 +6,12 @@ use super::{super::Member, *};
 use crate::{
     balance::{TagMatch, slots::slots},
     deployment::{Refusal, Standing},
+    quota::{Limit, Quota, Unit, Window},
     trail::Demand,
 };
 
-const OPERATIONS: usize = 300_000;
+const OPERATIONS: usize = 200_000;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The pool beside what is known of it from outside: who is a member, and which leases are out.
 struct Bench {
@@ -20,9 +22,30 @@ struct Bench {
     /// Live members.
     live: Vec<Key>,
     draining: Vec<Key>,
-    leases: Vec<Picked>,
+    leases: Vec<(u64, Picked)>,
+    next_lease: u64,
+    shared: Quota,
+    /// What counts where, beside what it is held by: the name of a quota, or the id of a deployment with its own.
+    taken: Vec<Taken>,
     /// Every deployment there ever was, and how often it was picked.
     all: Vec<(Deployment, u64)>,
+}
+
+struct Taken {
+    /// The lease, while it lasts.
+    lease: Option<u64>,
+    from: Arc<str>,
+    at: Instant,
+    requests: u64,
+    tokens: u64,
+}
+
+/// What the quotas of a member say to a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Has {
+    Room,
+    RoomAt(Instant),
+    NeverRoom,
 }
 
 /// A member as brute force sees it.
@@ -37,12 +60,13 @@ struct View {
     was_tried: bool,
     /// What keeps the request from it, whatever its health and load.
     lacks: Option<RefusedReason>,
+    has: Has,
     standing: Standing,
 }
 
 impl View {
     fn can_take(&self) -> bool {
-        self.slots > 0 && !self.is_full && self.is_able()
+        self.slots > 0 && !self.is_full && self.is_able() && self.has == Has::Room
     }
 
     fn is_able(&self) -> bool {
@@ -62,12 +86,14 @@ impl Bench {
         let tag_match = [TagMatch::Any, TagMatch::All, TagMatch::Ignore][rng.usize(0..3)];
         pool.set_tag_match(tag_match);
         pool.set_spill(rng.bool().then(|| rng.f32() * 2.0));
-        let (live, draining, leases, all) = Default::default();
-        Self { pool, tag_match, rng, now: Instant::now(), live, draining, leases, all }
+        let (live, draining, leases, taken, all) = Default::default();
+        let shared = Quota::new("shared", [Limit::requests(rng.u64(4..40), 4 * SECOND)]);
+        let (now, next_lease) = (Instant::now(), 0);
+        Self { pool, tag_match, rng, now, live, draining, leases, next_lease, shared, taken, all }
     }
 
     fn in_flight(&self, key: Key) -> u32 {
-        self.leases.iter().filter(|lease| lease.key == key).count() as u32
+        self.leases.iter().filter(|(_, lease)| lease.key == key).count() as u32
     }
 
     /// Every live member, its load counted from the leases and its slots from the weights of its order.
@@ -95,10 +121,38 @@ impl Bench {
                 } else {
                     Some(RefusedReason::Unsupported)
                 },
+                has: self.room(one, tokens(demand)),
                 standing,
             }
         };
         self.live.iter().zip(&deployments).map(view).collect()
+    }
+
+    /// What the quotas of `one` say to a request of so many tokens.
+    fn room(&self, one: &Deployment, tokens: u64) -> Has {
+        let mut room = Has::Room;
+        for (from, limit) in limits(one) {
+            let Window::Rolling(window) = limit.window() else { panic!("none is of another kind") };
+            let is_requests = limit.unit() == Unit::Requests;
+            let cost = if is_requests { 1 } else { tokens };
+            if cost > limit.most() {
+                return Has::NeverRoom;
+            }
+            let counting = |at: Instant| {
+                let counts = self.taken.iter().filter(|one| one.from == from);
+                let counts = counts.filter(|one| one.at + window > at);
+                counts.map(|one| if is_requests { one.requests } else { one.tokens }).sum::<u64>()
+            };
+            let ends = self.taken.iter().map(|one| one.at + window).filter(|end| *end > self.now);
+            let fits = |at: &Instant| counting(*at) + cost <= limit.most();
+            let at = [self.now].into_iter().chain(ends).filter(fits).min().expect("in the end");
+            room = match room {
+                _ if at == self.now => room,
+                Has::RoomAt(other) if other > at => room,
+                _ => Has::RoomAt(at),
+            };
+        }
+        room
     }
 
     fn pick(&mut self) {
@@ -115,11 +169,13 @@ impl Bench {
             strict: self.rng.u8(0..8) == 0,
             elsewhere: self.rng.u8(0..4) == 0,
             demand: demand.as_ref(),
+            explain: None,
         };
         if self.pool.next_due.is_some_and(|due| due <= self.now) {
             self.pool.wake(self.now);
         }
-        let views = self.views(&tried, wish.demand.unwrap_or(&Demand::default()));
+        let asked = wish.demand.cloned().unwrap_or_default();
+        let views = self.views(&tried, &asked);
         let is_in = |view: &&View| view.is_in && view.can_take();
         let mut eligible: Vec<_> =
             views.iter().filter(is_in).filter(|view| !view.was_tried).collect();
@@ -143,16 +199,43 @@ impl Bench {
                     let least = level.map(|one| one.level()).min();
                     assert_eq!(Some(view.level()), least, "not the least of {eligible:?}");
                 }
-                let another = |one: &View| {
-                    one.key != view.key && one.is_in && one.can_take() && !one.was_tried
+                let others = || {
+                    let able = |one: &&View| one.slots > 0 && !one.is_full && one.is_able();
+                    let is_other = |one: &&View| one.key != view.key && one.is_in;
+                    views.iter().filter(is_other).filter(able).filter(|one| !one.was_tried)
                 };
-                assert_eq!(picked.spare, views.iter().any(another));
                 let of = self
                     .all
                     .iter_mut()
                     .find(|(one, _)| one.identity() == picked.deployment.identity());
-                of.expect("known").1 += 1;
-                self.leases.push(picked);
+                let of = of.expect("known");
+                of.1 += 1;
+                self.next_lease += 1;
+                for from in limits(&picked.deployment).into_iter().map(|(from, _)| from) {
+                    let is_new =
+                        |one: &Taken| one.lease != Some(self.next_lease) || one.from != from;
+                    if self.taken.iter().all(is_new) {
+                        self.taken.push(Taken {
+                            lease: Some(self.next_lease),
+                            from,
+                            at: self.now,
+                            requests: 1,
+                            tokens: tokens(&asked),
+                        });
+                    }
+                }
+                let spare = picked.spare;
+                self.leases.push((self.next_lease, picked));
+                // What others have left is looked at only where that matters to the pick, and this pick may have taken it.
+                if spare {
+                    assert!(others().next().is_some(), "{views:?}");
+                } else {
+                    let after = self.views(&tried, &asked);
+                    let has_room = |one: &View| {
+                        after.iter().any(|now| now.key == one.key && now.has == Has::Room)
+                    };
+                    assert!(!others().any(has_room), "{views:?}");
+                }
             }
             Err(refused) => {
                 assert!(eligible.is_empty() && forced.is_empty(), "refused {views:?}");
@@ -168,8 +251,20 @@ impl Bench {
         if self.leases.is_empty() {
             return;
         }
-        let Picked { key, deployment, hold, probe, .. } =
+        let (lease, Picked { key, deployment, hold, probe, .. }) =
             self.leases.swap_remove(self.rng.usize(0..self.leases.len()));
+        let (is_sent, is_answered) = (self.rng.u8(0..4) > 0, self.rng.bool());
+        if let Some(hold) = hold.as_ref().filter(|_| is_sent) {
+            hold.hold().sent();
+            if is_answered {
+                hold.hold().answered();
+            }
+        }
+        for one in self.taken.iter_mut().filter(|one| one.lease == Some(lease)) {
+            one.lease = None;
+            one.requests = u64::from(is_sent);
+            one.tokens *= u64::from(is_sent && is_answered);
+        }
         let _ = deployment.vacate();
         drop(hold);
         let gone = self.pool.release(key);
@@ -181,6 +276,10 @@ impl Bench {
         }
         drop(probe);
         self.pool.changed(key, self.now);
+        // As those who share a quota are told.
+        for key in self.live.clone() {
+            self.pool.changed(key, self.now);
+        }
     }
 
     fn add(&mut self) {
@@ -208,6 +307,15 @@ impl Bench {
         }
         if rng.u8(0..4) == 0 {
             deployment = deployment.tags(TAGS.into_iter().filter(|_| rng.u8(0..3) == 0));
+        }
+        if rng.u8(0..3) == 0 {
+            deployment = deployment.limit(Limit::requests(rng.u64(1..9), rng.u32(1..9) * SECOND));
+        }
+        if rng.u8(0..4) == 0 {
+            deployment = deployment.limit(Limit::tokens(rng.u64(5..60), rng.u32(1..9) * SECOND));
+        }
+        if rng.u8(0..4) == 0 {
+            deployment = deployment.quota(&self.shared);
         }
         self.all.push((deployment.clone(), 0));
         self.live.push(self.pool.add(deployment));
@@ -299,6 +407,7 @@ fn any_demand(rng: &mut Rng) -> Demand {
         demand.region = rng.choice(REGIONS).map(Into::into);
     }
     demand.input_tokens = rng.bool().then(|| rng.u64(0..5));
+    demand.output_tokens = (rng.u8(0..8) > 0).then(|| rng.u64(0..20));
     if rng.u8(0..3) == 0 {
         let asked = ["a", "b", "default", "unknown", "&a", "&b", "!a", "!default", "!"];
         demand.tags = rng.choose_multiple(asked, 2).into_iter().map(Into::into).collect();
@@ -330,6 +439,22 @@ fn tags_match(one: &Deployment, group: &[&Deployment], asked: &[Arc<str>], how: 
         };
     }
     if plain.is_empty() && !(is_bare && known("default")) { true } else { has(one, "default") }
+}
+
+/// What a request that asks for `demand` is expected to take.
+fn tokens(demand: &Demand) -> u64 {
+    demand.input_tokens.unwrap_or(1).max(1) + demand.output_tokens.unwrap_or(256).max(1)
+}
+
+/// All that `one` is held to, and by what name that counts.
+fn limits(one: &Deployment) -> Vec<(Arc<str>, Limit)> {
+    let own = one.limits().into_iter().map(|usage| (Arc::from(one.id()), usage.limit));
+    let name = |quota: &Quota| Arc::from(quota.name());
+    let shared = one
+        .quotas()
+        .iter()
+        .flat_map(|quota| quota.limits().iter().map(move |limit| (name(quota), *limit)));
+    own.chain(shared).collect()
 }
 
 fn lack(one: &Deployment, demand: &Demand) -> Option<RefusedReason> {
@@ -381,24 +506,35 @@ fn refusal(views: &[View], now: Instant) -> (RefusedReason, Option<Duration>, Op
         return (reason, None, None);
     }
     let serving = || views.iter().filter(|view| view.slots > 0 && view.is_able());
-    if serving().any(|view| view.is_in) {
+    let fitting = || serving().filter(|view| view.has != Has::NeverRoom);
+    if fitting().next().is_none() {
+        return (RefusedReason::TooLarge, None, None);
+    }
+    let with_room = || fitting().filter(|view| view.has == Has::Room);
+    if with_room().any(|view| view.is_in) {
         return (RefusedReason::Full, None, None);
     }
     let on_trial =
         |view: &View| matches!(view.standing, Standing::Out { why: Refusal::ProbesTaken, .. });
-    if serving().any(on_trial) {
+    if with_room().any(on_trial) {
         return (RefusedReason::Cooling, None, None);
     }
-    let first = serving()
-        .filter_map(|view| match view.standing {
+    let until = |view: &View| {
+        let room_at = if let Has::RoomAt(at) = view.has { at } else { now };
+        let limited = (room_at, RefusedReason::Limited, None);
+        match view.standing {
+            _ if view.is_in || on_trial(view) => Some(limited),
             Standing::Out { due: Some(due), why: Refusal::Cooling { kind, .. } } => {
-                Some((due, view.key.index, kind))
+                Some(if room_at > due { limited } else { (due, RefusedReason::Cooling, kind) })
             }
             _ => None,
-        })
-        .min_by_key(|(due, index, _)| (*due, *index));
+        }
+    };
+    let first = fitting()
+        .filter_map(|view| Some((until(view)?, view.key.index)))
+        .min_by_key(|((until, ..), index)| (*until, *index));
     match first {
-        Some((due, _, kind)) => (RefusedReason::Cooling, Some(due - now), kind),
+        Some(((until, reason, kind), _)) => (reason, Some(until - now), kind),
         None => (RefusedReason::Paused, None, None),
     }
 }
@@ -423,6 +559,8 @@ async fn brute_force_agrees_with_every_pick_and_refusal() {
                 _ => {
                     advance(Duration::from_millis(bench.rng.u64(0..3000))).await;
                     bench.now = Instant::now();
+                    // Longer ago than any window.
+                    bench.taken.retain(|one| one.at + 10 * SECOND > bench.now);
                 }
             }
             bench.check(&before);
@@ -430,6 +568,8 @@ async fn brute_force_agrees_with_every_pick_and_refusal() {
         while !bench.leases.is_empty() {
             bench.give_back();
         }
+        advance(10 * SECOND).await;
+        assert!(bench.all.iter().all(|(one, _)| one.headroom() >= 1.0));
         assert!(bench.pool.members.iter().all(|member| member.in_flight == 0));
         assert!(bench.draining.is_empty());
         for (deployment, count) in &bench.all {
@@ -437,5 +577,5 @@ async fn brute_force_agrees_with_every_pick_and_refusal() {
             picks += count;
         }
     }
-    assert!(picks > 60_000, "only {picks} requests were picked");
+    assert!(picks > 30_000, "only {picks} requests were picked");
 }

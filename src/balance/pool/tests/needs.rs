@@ -22,7 +22,10 @@ fn images() -> Demand {
 fn pick_for(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
     let (now, tried) = (Instant::now(), Tried::default());
     let demand = Some(demand);
-    pool.pick(strategy, &Wish { now, tried: &tried, strict: false, elsewhere: false, demand })
+    pool.pick(
+        strategy,
+        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+    )
 }
 
 /// The id of the next pick for `demand`, which is given back at once, or why there is none.

@@ -18,7 +18,10 @@ fn asking(tags: &[&str]) -> Demand {
 
 fn pick_for(pool: &mut Pool, demand: Option<&Demand>) -> Result<Picked, Refused> {
     let (now, tried) = (Instant::now(), Tried::default());
-    pool.pick(&LeastBusy, &Wish { now, tried: &tried, strict: false, elsewhere: false, demand })
+    pool.pick(
+        &LeastBusy,
+        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+    )
 }
 
 /// All that a request with these tags may go to, least first; empty where it is refused for them.

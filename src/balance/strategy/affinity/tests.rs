@@ -1,3 +1,5 @@
+#![allow(clippy::cast_precision_loss, reason = "the numbers of a test are small")]
+
 use std::{collections::HashMap, sync::Arc};
 
 use fastrand::Rng;
@@ -35,10 +37,16 @@ impl Fleet {
     }
 
     fn pick_past(&mut self, demand: &Demand, tried: &[&Deployment]) -> Picked {
+        self.pick_so(demand, tried, false)
+    }
+
+    fn pick_so(&mut self, demand: &Demand, tried: &[&Deployment], strict: bool) -> Picked {
         let mut past = Tried::default();
-        tried.iter().for_each(|one| past.add(one));
+        for one in tried {
+            past.add(one);
+        }
         let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict: false, elsewhere: false, demand };
+        let wish = Wish { now, tried: &past, strict, elsewhere: false, demand, explain: None };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
@@ -173,7 +181,9 @@ async fn a_busy_place_lends_its_keys_and_gets_them_back() {
     let on_it = held.iter().filter(|one| one.deployment.id() == home).count();
     // Of 9 requests 1.25 times a third, and 2.
     assert_eq!(on_it, 5);
-    held.iter().for_each(|one| drop(fleet.pool.release(one.key)));
+    for one in &held {
+        fleet.pool.release(one.key);
+    }
     assert_eq!(fleet.goes(&session("s")), home);
 
     let all = Affinity::new(LeastBusy).bound(f64::INFINITY);
@@ -188,7 +198,7 @@ async fn a_full_place_keeps_its_keys() {
     let first = fleet.pick(&session("s"));
     let second = fleet.pick(&session("s"));
     assert_ne!(first.deployment.id(), second.deployment.id());
-    first.deployment.vacate();
+    let _ = first.deployment.vacate();
     fleet.pool.release(first.key);
     assert_eq!(fleet.goes(&session("s")), first.deployment.id());
 }
@@ -218,6 +228,15 @@ async fn a_retry_goes_elsewhere_and_takes_the_key_along() {
     let second = fleet.pick_past(&session("s"), &[&first]).deployment;
     assert_ne!(first.id(), second.id());
     assert_eq!(fleet.goes(&session("s")), second.id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_ready_at_once_keeps_its_keys() {
+    let mut fleet = Fleet::new(named(["a", "b", "c"]));
+    let first = fleet.pick(&session("s")).deployment;
+    let beside = fleet.pick_so(&session("s"), &[&first], true).deployment;
+    assert_ne!(first.id(), beside.id());
+    assert_eq!(fleet.goes(&session("s")), first.id());
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,8 +294,10 @@ async fn guesses_are_followed_where_the_cache_makes_use_of_them_or_is_not_known(
         homes.iter().all(|home| *home == homes[0])
     };
     assert!(stays(&mut fleet, guess("p")));
-    let answers = |share| {
-        members.iter().for_each(|one| (0..200).for_each(|_| one.cached(share)));
+    let answers = |share: f32| {
+        for one in &members {
+            (0..200).for_each(|_| one.cached(share));
+        }
     };
     answers(0.0);
     assert!(!stays(&mut fleet, guess("p")));

@@ -1,0 +1,48 @@
+use super::*;
+use crate::error::RefusedReason;
+
+fn considered(id: &str, in_flight: u32, removed: Option<Removed>) -> Considered {
+    let deployment = Deployment::new(id);
+    Considered { deployment, in_flight, removed, score: None, picked: false }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_reads_as_a_table() {
+    let cooling = Removed::Cooling {
+        wait: Duration::from_millis(12_340),
+        cause: Some(FailureKind::RateLimited),
+    };
+    let explanation = Explanation {
+        group: Some("chat".into()),
+        at: Instant::now(),
+        considered: vec![
+            considered("eu-1", 17, Some(cooling)),
+            Considered { score: Some(1.0), picked: true, ..considered("eu-22", 1, None) },
+            Considered { score: Some(2.5), ..considered("eu-3", 4, None) },
+            considered("us", 0, Some(Removed::Ramping { share: 0.25 })),
+        ],
+        refused: None,
+    };
+    let table = "\
+picked eu-22 of group chat
+  eu-1   17 in flight  is cooling for 12.3 s more (rate_limited)
+  eu-22   1 in flight  score 1: picked
+  eu-3    4 in flight  score 2.5
+  us      0 in flight  takes 25 % of its share so far";
+    assert_eq!(explanation.to_string(), table);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_and_a_last_resort_are_told_as_such() {
+    let at = Instant::now();
+    let paused = considered("a", 0, Some(Removed::Paused));
+    let group = Some(GroupName::new("chat"));
+    let refused = Some(Refused::new(RefusedReason::Paused).in_group(group.clone()));
+    let explanation = Explanation { group, at, considered: vec![paused.clone()], refused };
+    let said = "refused: every deployment of group chat is paused\n  a  0 in flight  is paused";
+    assert_eq!(explanation.to_string(), said);
+    let considered = vec![Considered { picked: true, ..paused }];
+    let explanation = Explanation { group: None, at, considered, refused: None };
+    let said = "picked a\n  a  0 in flight  is paused: picked as the last resort";
+    assert_eq!(explanation.to_string(), said);
+}
