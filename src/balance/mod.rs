@@ -28,8 +28,9 @@
 //! # Who can be picked
 //!
 //! In this order: deployments that are not paused or cooling ([`Health`](crate::deployment::Health)), that are below
-//! their [`max_parallel_requests`](Deployment::max_parallel_requests), whose [limits and quotas](crate::quota) have enough
-//! left for the request, which is taken in the same step, that have what the request [asks
+//! their [`max_parallel_requests`](Deployment::max_parallel_requests) and what they [turn
+//! out](Deployment::adaptive_concurrency) to bear, whose [limits and quotas](crate::quota) have enough left for the
+//! request, which is taken in the same step, that have what the request [asks
 //! for](crate::Demand) (room for its [input](Deployment::max_input_tokens), its [region](Deployment::region), its
 //! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for this request (as the
 //! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
