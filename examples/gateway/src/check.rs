@@ -192,7 +192,7 @@ impl fmt::Display for Limits<'_> {
                 write!(f, ", {limit} {what} a minute, as a weight")?;
             }
         }
-        match config.limits.parallel().or(deployment.get_max_parallel_requests()) {
+        match config.limits.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
             Some(0) => f.write_str(", any number of requests at a time")?,
             Some(limit) => write!(f, ", at most {limit} requests at a time")?,
             None => {}
