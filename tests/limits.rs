@@ -6,7 +6,11 @@ use std::{
     convert::Infallible,
     future::{pending, ready},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -296,4 +300,36 @@ async fn an_answer_takes_what_was_expected_until_someone_knows_better() {
     let refused = balance.oneshot(asking(31)).await;
     // What was above the limit was entered when it was known.
     assert_eq!(refusal(&refused), Some((RefusedReason::Limited, Some(MINUTE))));
+}
+
+#[test]
+fn from_many_threads_and_groups_no_place_is_taken_twice_or_lost() {
+    let quota = Quota::new("key", [Limit::parallel(2)]);
+    let limited = Deployment::new("a").max_parallel_requests(2);
+    for deployment in [limited, Deployment::new("b").quota(&quota)] {
+        let groups = [(); 2].map(|()| Balance::new(LeastBusy, [(deployment.clone(), client())]));
+        let send = |group: &Balance<_, _>| {
+            let answer = poll_immediate(Box::pin(group.clone().oneshot(request())));
+            tokio_test::block_on(answer).expect("it answers at once").ok()
+        };
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for group in groups.iter().cycle().take(4) {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let Some(answer) = send(group) else { continue };
+                        most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        held.fetch_sub(1, Ordering::SeqCst);
+                        drop(answer);
+                    }
+                });
+            }
+        });
+        assert!((1..=2).contains(&most.into_inner()));
+        for group in &groups {
+            let two = [send(group), send(group)];
+            assert!(two.iter().all(Option::is_some), "a place is lost");
+            assert!(send(group).is_none());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    pool::{Draft, Member, Needs},
+    pool::{Draft, Member, Needs, Wish},
     queue::Queue,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(super) struct Filter<'a> {
     /// None where every member meets them.
     pub(super) needs: Option<Needs<'a>>,
     /// What the members must have room for in their quotas, where that is to be asked of each.
-    pub(super) room_for: Option<Option<&'a Demand>>,
+    pub(super) room_for: Option<&'a Wish<'a>>,
     pub(super) now: Instant,
 }
 
@@ -70,7 +70,7 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        let has_room = || self.room_for.is_none_or(|demand| member.has_room(demand, self.now));
+        let has_room = || self.room_for.is_none_or(|wish| member.has_room(wish.demand, wish.now));
         !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 

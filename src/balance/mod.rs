@@ -28,14 +28,16 @@
 //! # Who can be picked
 //!
 //! In this order: deployments that are not paused or cooling ([`Health`](crate::deployment::Health)), that are below
-//! their [`max_parallel_requests`](Deployment::max_parallel_requests), that have what the request [asks
+//! their [`max_parallel_requests`](Deployment::max_parallel_requests), whose [limits and quotas](crate::quota) have enough
+//! left for the request, which is taken in the same step, that have what the request [asks
 //! for](crate::Demand) (room for its [input](Deployment::max_input_tokens), its [region](Deployment::region), its
 //! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for this request (as the
 //! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
 //! still has any, or, if the group [spills](BalanceLayer::spill), of an order drawn by how well each is; then the [`Strategy`] chooses. When none can be picked the request is
 //! [refused](crate::Error::Refused), with the time until one can. Where no deployment has what it asks for, the reason is
 //! [`ContextWindow`](crate::error::RefusedReason::ContextWindow), if a shorter input would do, or
-//! [`Unsupported`](crate::error::RefusedReason::Unsupported).
+//! [`Unsupported`](crate::error::RefusedReason::Unsupported); where it takes more than any may ever have, it is
+//! [`TooLarge`](crate::error::RefusedReason::TooLarge).
 //!
 //! Two rules keep a group from failing more than its deployments do. At most a [share](BalanceLayer::max_ejected) of it
 //! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every

@@ -13,6 +13,8 @@ mod rules;
 mod spill;
 mod tags;
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use fastrand::Rng;
 use tokio::time::Instant;
 
@@ -49,6 +51,8 @@ pub(crate) struct Pool {
     max_ejected: f32,
     /// How much more than its share a tier can carry, where tiers shed requests before they are out.
     spill: Option<f32>,
+    /// When to look at which member again. What is no longer so is passed over in its time.
+    dues: BinaryHeap<Reverse<(Instant, u32)>>,
     /// No member's time is up before this.
     next_due: Option<Instant>,
     /// Members that are live and have a weight.
@@ -109,6 +113,7 @@ impl Pool {
             epoch: Instant::now(),
             max_ejected,
             spill: None,
+            dues: BinaryHeap::new(),
             next_due: None,
             serving: 0,
             ready: 0,
@@ -353,7 +358,7 @@ impl Pool {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
-            room_for: asks_room.then_some(wish.demand),
+            room_for: asks_room.then_some(wish),
             now: wish.now,
         };
         if self.ramping > 0 {
@@ -421,15 +426,20 @@ impl Pool {
     ) -> Option<Picked> {
         let Self { members, unused_probes, .. } = self;
         let member = &members[index];
-        let taken = member.deployment.reserve(wish.demand, wish.now, || {
+        let mut enter = || {
             let (admission, probe) = member.admit(wish.now)?;
             if member.deployment.occupy() {
                 return Some((admission, probe));
             }
             unused_probes.extend(probe);
             None
-        });
-        let ((admission, probe), hold, spent) = taken?;
+        };
+        let ((admission, probe), hold, spent) = if member.deployment.is_limited() {
+            let (entered, hold, spent) = member.deployment.reserve(wish.demand, wish.now, enter)?;
+            (entered, hold, spent.map(|spent| spent.room))
+        } else {
+            (enter()?, None, None)
+        };
         let spare = self.has_spare(index, wish, needs, asks_room);
         if self.members[index].probing {
             self.refresh(index, wish.now);

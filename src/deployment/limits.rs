@@ -36,7 +36,9 @@ impl Limits {
             all.push(Quota::of_account(Arc::clone(id), self.own.clone(), Arc::clone(account)));
         }
         if self.hear != Some(false) {
-            all.iter().for_each(|quota| quota.account().listen());
+            for quota in &all {
+                quota.account().listen();
+            }
         }
         self.are_tagged = all.iter().any(Quota::is_tagged);
         let mut limits = all.iter().flat_map(Quota::limits);
@@ -208,6 +210,11 @@ impl Deployment {
         let Vitals { ended, is_awaited, .. } = &*self.0.vitals;
         ended.fetch_add(1, Ordering::SeqCst);
         is_awaited.load(Ordering::SeqCst) && is_awaited.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether any limit or quota may hold for it.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.0.limits.all.is_some()
     }
 
     /// Takes what a request that asks for `demand` is expected to take, of all quotas, and what `then` takes; or nothing.

@@ -124,13 +124,17 @@ impl Hold {
         self.end_unanswered(Account::answered);
         let Some(reported) = reported else { return };
         let now = Instant::now();
-        self.quotas.iter().for_each(|quota| quota.hear(reported, now));
+        for quota in &*self.quotas {
+            quota.hear(reported, now);
+        }
     }
 
     /// Says once that it is no longer waited for.
     fn end_unanswered(&self, say: impl Fn(&Account, &Charge)) {
         if std::mem::take(&mut self.state.lock().unanswered) {
-            self.quotas.iter().for_each(|quota| say(quota.account(), &self.expected));
+            for quota in &*self.quotas {
+                say(quota.account(), &self.expected);
+            }
         }
     }
 

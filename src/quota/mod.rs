@@ -27,6 +27,42 @@
 //!
 //! What an answer took beyond what was expected of it is entered when that is known, even above the limit; the next
 //! request then waits longer. What it did not take is given back to the time it was taken at.
+//!
+//! # Accounts
+//!
+//! A [`Quota`] stands for a key or an account with its provider. A 429, or another answer that says that the account has
+//! nothing left, sets all aside that share it, in whatever group they are, for as long as the one it came from; each of
+//! them is tried again by itself. An overload or a broken deployment concerns no other.
+//!
+//! # Money
+//!
+//! [`Limit::dollars`] bounds what may be spent, in any stretch of a length or in a [`Calendar`]'s day or month. For what
+//! several accounts may spend together, such as all of a provider, there is [`Quota::budget`], and
+//! [`for_tag`](Quota::for_tag) for what those may spend who carry a tag:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_fleet::{Deployment, deployment::Price, quota::{Calendar, Limit, Quota}};
+//!
+//! let day = Duration::from_secs(24 * 60 * 60);
+//! let provider = Quota::budget("openai", [Limit::dollars(100.0, day)]);
+//! let team = Quota::budget("team a", [Limit::dollars(500.0, Calendar::monthly())]).for_tag("team-a");
+//! let chat = Deployment::new("chat")
+//!     .price(Price::new(2.5e-6, 1e-5))
+//!     .limit(Limit::dollars(10.0, day))
+//!     .quota(&provider)
+//!     .quota(&team);
+//! # let _ = chat;
+//! ```
+//!
+//! # What the provider says
+//!
+//! Many providers say in each response what is left. Where a deployment [heeds](crate::Deployment::reported_limits) it,
+//! one with too little left for a request is passed over before there is a 429, less what is on its way to it, until the
+//! provider's reset; where the provider refills evenly, as OpenAI and Anthropic do, until there is enough. So it goes
+//! with no limit configured; and one that is configured is never lifted by it. A report holds for a minute at most, and
+//! until the next. It corrects what the deployment itself may take, and of the accounts it shares in what they limit,
+//! as many a key has other limits for each model.
 
 mod account;
 mod calendar;

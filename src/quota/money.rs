@@ -4,7 +4,7 @@ const IN_A_DOLLAR: f64 = 1e9;
 
 /// What `dollars` are, rounded to the nearest billionth; what is no number or less than nothing is nothing.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both saturate")]
-pub(crate) const fn billionths(dollars: f64) -> u64 {
+pub(crate) fn billionths(dollars: f64) -> u64 {
     (dollars * IN_A_DOLLAR).round() as u64
 }
 

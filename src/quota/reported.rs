@@ -51,6 +51,9 @@ pub(crate) struct Left {
     pub(crate) remaining: u64,
     /// From the head of the response on.
     pub(crate) reset: Duration,
+    /// What there is at the reset, where it comes back evenly until then rather than all at once: so OpenAI's and
+    /// Anthropic's do, by their documentation, and that of many who have the same headers.
+    pub(crate) refills_to: Option<u64>,
 }
 
 /// What a response says is left; none if it says nothing of it. `now` is asked if there are resets to be read.
@@ -82,16 +85,19 @@ struct Part {
     unit: Unit,
     /// The length of the window, where the name has it.
     window: Option<Duration>,
+    /// The name tells the unit.
+    has_unit: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Told {
+    Limit,
     Remaining,
     Reset,
 }
 
 impl Part {
-    const REQUESTS: Self = Self { unit: Unit::Requests, window: None };
+    const REQUESTS: Self = Self { unit: Unit::Requests, window: None, has_unit: false };
 
     /// By the rest of a header's name: `remaining-requests`, `requests-reset`, `remaining-tokens-minute`, `reset`.
     fn of(name: &str) -> Option<(Self, Told)> {
@@ -102,7 +108,9 @@ impl Part {
             };
             rest.map(|rest| (rest, told))
         };
-        let (what, told) = of("remaining", Told::Remaining).or_else(|| of("reset", Told::Reset))?;
+        let (what, told) = of("remaining", Told::Remaining)
+            .or_else(|| of("reset", Told::Reset))
+            .or_else(|| of("limit", Told::Limit))?;
         let (what, window) = match what.rsplit_once('-') {
             Some((what, "second")) => (what, Some(1)),
             Some((what, "minute")) => (what, Some(60)),
@@ -117,7 +125,8 @@ impl Part {
             "output-tokens" => Unit::OutputTokens,
             _ => return None,
         };
-        Some((Self { unit, window: window.map(Duration::from_secs) }, told))
+        let window = window.map(Duration::from_secs);
+        Some((Self { unit, window, has_unit: !what.is_empty() }, told))
     }
 }
 
@@ -129,6 +138,7 @@ struct Found {
 
 struct Window {
     part: Part,
+    limit: Option<u64>,
     remaining: Option<u64>,
     reset: Option<Duration>,
 }
@@ -138,8 +148,9 @@ impl Found {
         let is_free =
             |slot: &&mut Option<Window>| slot.as_ref().is_none_or(|window| window.part == part);
         let Some(slot) = self.windows.iter_mut().find(is_free) else { return };
-        let window = slot.get_or_insert(Window { part, remaining: None, reset: None });
+        let window = slot.get_or_insert(Window { part, limit: None, remaining: None, reset: None });
         match told {
+            Told::Limit => window.limit = count(value).or(window.limit),
             Told::Remaining => window.remaining = count(value).or(window.remaining),
             Told::Reset => window.reset = until(value, now()).or(window.reset),
         }
@@ -168,13 +179,18 @@ impl Found {
         if let Some((remaining, reset)) = fewer(least, read)
             && let Some(slot) = self.windows.iter_mut().find(|slot| slot.is_none())
         {
-            *slot = Some(Window { part: Part::REQUESTS, remaining: Some(remaining), reset });
+            *slot = Some(Window {
+                part: Part::REQUESTS,
+                limit: None,
+                remaining: Some(remaining),
+                reset,
+            });
         }
     }
 
     fn reported(self) -> Option<Reported> {
         let mut all = Reported::default();
-        for Window { part, remaining, reset } in self.windows.into_iter().flatten() {
+        for Window { part, limit, remaining, reset } in self.windows.into_iter().flatten() {
             let Some(remaining) = remaining else { continue };
             let slot = match part.unit {
                 Unit::Requests => &mut all.requests,
@@ -183,9 +199,11 @@ impl Found {
                 Unit::OutputTokens => &mut all.output_tokens,
                 Unit::Parallel | Unit::Dollars => continue,
             };
+            let is_even = part.has_unit && part.window.is_none() && reset.is_some();
+            let refills_to = limit.filter(|_| is_even);
             let reset = reset.or(part.window).unwrap_or(WITHOUT_RESET);
             if slot.is_none_or(|slot| (remaining, slot.reset) < (slot.remaining, reset)) {
-                *slot = Some(Left { remaining, reset });
+                *slot = Some(Left { remaining, reset, refills_to });
             }
         }
         (all != Reported::default()).then_some(all)

@@ -10,6 +10,8 @@ use tokio::time::advance;
 use super::*;
 use crate::deployment::Usage;
 
+mod budgets;
+
 const WINDOW: Duration = Duration::from_secs(60);
 
 const LEAST: Charge = Charge { requests: 1, input: 1, output: 0, dollars: 0 };
@@ -232,7 +234,7 @@ async fn a_quota_whose_limits_change_keeps_what_counts() {
     assert_eq!(usage.len(), 1, "0 is no limit");
     assert_eq!((usage[0].limit, usage[0].used), (Limit::rpm(3), 4));
     assert_eq!(usage[0].room_at, Some(Instant::now() + WINDOW));
-    assert_eq!(take(&together([after]), &charge(1, 1)).is_some(), false);
+    assert!(take(&together([after]), &charge(1, 1)).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +254,7 @@ async fn the_headroom_is_that_of_the_scarcest_and_never_stale() {
     first.hold().sent();
     first.hold().answered();
     drop(first);
-    advance(WINDOW / 2 - Duration::from_nanos(1)).await;
+    advance((WINDOW / 2).saturating_sub(Duration::from_nanos(1))).await;
     close(0.4);
     advance(Duration::from_nanos(1)).await;
     close(1.0);
@@ -265,5 +267,7 @@ fn limits_read_as_people_say_them() {
         (Limit::parallel(2), "2 requests at a time"),
         (Limit::input_tokens(7, Duration::from_millis(500)), "7 tokens of input in 0.5 s"),
     ];
-    all.iter().for_each(|(limit, text)| assert_eq!(limit.to_string(), *text));
+    for (limit, text) in all {
+        assert_eq!(limit.to_string(), text);
+    }
 }

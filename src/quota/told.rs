@@ -28,19 +28,46 @@ pub(crate) struct Told {
 
 #[derive(Clone, Copy, Debug)]
 struct Remaining {
-    amount: u64,
+    /// Below 0 where some of what has come back since is taken already.
+    amount: i128,
     until: Instant,
+    refill: Option<Refill>,
+}
+
+/// What comes back evenly.
+#[derive(Clone, Copy, Debug)]
+struct Refill {
+    amount: u64,
+    from: Instant,
+    over: Duration,
+}
+
+impl Remaining {
+    /// When there is as much as `cost`; none if there is now and was before.
+    fn room(&self, cost: u64) -> Option<Instant> {
+        let missing = u128::try_from(i128::from(cost) - self.amount).unwrap_or(0);
+        if missing == 0 {
+            return None;
+        }
+        let refilled = self.refill.filter(|refill| u128::from(refill.amount) >= missing);
+        let refilled = refilled.and_then(|refill| {
+            let over = refill.over.as_nanos().saturating_mul(missing);
+            let wait = u64::try_from(over.div_ceil(refill.amount.into())).ok()?;
+            refill.from.checked_add(Duration::from_nanos(wait))
+        });
+        Some(refilled.map_or(self.until, |at| at.min(self.until)))
+    }
 }
 
 impl Told {
     /// What the provider has too little left of for `charge`; none where it has enough or has not said.
     pub(crate) fn shortage(&self, charge: &Charge, now: Instant) -> Option<Shortage> {
         let lacks = |(left, unit): (&Option<Remaining>, Unit)| {
-            let Remaining { amount, until } = (*left)?;
-            let cost = charge.of(unit);
-            let limit = Limit::new(unit, amount, until.saturating_duration_since(now));
-            let shortage = Shortage { room: Room::Until(until), limit, cost };
-            (until > now && cost > amount).then_some(shortage)
+            let (left, cost) = ((*left)?, charge.of(unit));
+            let at = left.room(cost).filter(|at| *at > now)?;
+            let amount = u64::try_from(left.amount).unwrap_or(0);
+            let limit = Limit::new(unit, amount, left.until.saturating_duration_since(now));
+            Some(Shortage { room: Room::Until(at), limit, cost })
         };
         self.left.iter().zip(UNITS).filter_map(lacks).max_by_key(|lacks| lacks.room)
     }
@@ -48,7 +75,7 @@ impl Told {
     /// Takes what a request is expected to take.
     pub(crate) fn take(&mut self, charge: &Charge) {
         self.unanswered = self.unanswered.plus(charge);
-        self.change(|left, unit| left.saturating_sub(charge.of(unit)));
+        self.change(|left, unit| left - i128::from(charge.of(unit)));
     }
 
     /// A request that has taken `charge` was answered, or ended without.
@@ -59,7 +86,7 @@ impl Told {
     /// A request that has taken `charge` was never sent.
     pub(crate) fn give_back(&mut self, charge: &Charge) {
         self.answered(charge);
-        self.change(|left, unit| left.saturating_add(charge.of(unit)));
+        self.change(|left, unit| left + i128::from(charge.of(unit)));
     }
 
     /// Enters what an answer says of the units that `counts`, its own request being [answered](Self::answered). What it
@@ -73,16 +100,22 @@ impl Told {
         let Self { left, unanswered } = self;
         let mut more = false;
         for (slot, unit) in left.iter_mut().zip(UNITS).filter(|(_, unit)| counts(*unit)) {
-            let Some(Left { remaining, reset }) = reported.of(unit) else { continue };
-            let amount = remaining.saturating_sub(unanswered.of(unit));
+            let Some(Left { remaining, reset, refills_to }) = reported.of(unit) else { continue };
+            let amount = remaining.saturating_sub(unanswered.of(unit)).into();
             let until = now + reset.min(LONGEST);
-            let was = slot.replace(Remaining { amount, until });
-            more |= was.is_some_and(|was| amount > was.amount || until < was.until);
+            let refill = refills_to.map(|full| Refill {
+                amount: full.saturating_sub(remaining),
+                from: now,
+                over: reset,
+            });
+            let was = slot.replace(Remaining { amount, until, refill });
+            more |=
+                was.is_some_and(|was| amount > was.amount || until < was.until || refill.is_some());
         }
         more
     }
 
-    fn change(&mut self, change: impl Fn(u64, Unit) -> u64) {
+    fn change(&mut self, change: impl Fn(i128, Unit) -> i128) {
         for (left, unit) in self.left.iter_mut().zip(UNITS) {
             if let Some(left) = left {
                 left.amount = change(left.amount, unit);

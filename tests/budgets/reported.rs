@@ -50,7 +50,7 @@ async fn traffic_moves_before_the_429_and_comes_back_at_the_reset() {
     );
     assert_eq!(shares(&fleet, [&eu, &us], 1).await, [1, 0]);
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [0, 5]);
-    advance(secs(20) - Duration::from_nanos(1)).await;
+    advance(secs(20).saturating_sub(Duration::from_nanos(1))).await;
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [0, 5]);
     advance(Duration::from_nanos(1)).await;
     assert_eq!(shares(&fleet, [&eu, &us], 5).await, [5, 0]);
@@ -64,6 +64,19 @@ async fn nobody_else_being_there_the_refusal_says_until_when() {
     advance(secs(5)).await;
     let refused = refusal(ask(&fleet, request(&[])).await);
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Limited, Some(secs(15))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_evenly_is_used_as_it_does() {
+    // OpenAI's reset is when all of the sixty are back.
+    let eu = Fake::new([saying("0", "60s").header("x-ratelimit-limit-requests", "60")]);
+    let fleet = Balance::new(LeastBusy, [(hears("eu"), eu.clone())]);
+    ask(&fleet, request(&[])).await.unwrap();
+    let refused = refusal(ask(&fleet, request(&[])).await);
+    assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Limited, Some(secs(1))));
+    advance(secs(1)).await;
+    ask(&fleet, request(&[])).await.unwrap();
+    refusal(ask(&fleet, request(&[])).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -160,9 +160,17 @@ impl<S> Inner<S> {
         offer(self.line.as_mut()?, true)
     }
 
-    /// A member's standing may have changed. If it went out, those that waited for it have to learn of it.
+    /// What can be sent to a member may have changed. If it went out, those that waited for it have to learn of it.
+    /// Otherwise it is enough that one is called, who hands on what it leaves: the end of one request is told in several
+    /// ways.
     pub(super) fn offer_after_change(&mut self, member: Key) -> Option<Waker> {
-        offer(self.line.as_mut()?, self.pool.is_out(member))
+        let line = self.line.as_mut().filter(|line| !line.is_empty())?;
+        let (now, is_out) = (Instant::now(), self.pool.is_out(member));
+        if is_out || !line.called_at().is_some_and(|called| is_fresh(called, now)) {
+            return offer(line, is_out);
+        }
+        line.offer(now, false);
+        None
     }
 
     /// Whether a request that comes now has to let those in line go first, and whom to wake then.
@@ -195,13 +203,17 @@ fn hand_on(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
 /// While one is called, others are held back. One is called now where time has brought a member back, or where whoever
 /// was called before does not come.
 fn is_held_back(pool: &Pool, line: &mut Line, now: Instant) -> (bool, Option<Waker>) {
-    let is_fresh = |called: Instant| now < called + PATIENCE;
     let due = pool.next_due().filter(|due| *due <= now);
     let is_back = due.is_some_and(|due| line.offered_at().is_none_or(|at| at < due));
-    let next = if is_back || line.called_at().is_some_and(|called| !is_fresh(called)) {
+    let next = if is_back || line.called_at().is_some_and(|called| !is_fresh(called, now)) {
         offer(line, false)
     } else {
         None
     };
-    (line.called_at().is_some_and(is_fresh), next)
+    (line.called_at().is_some_and(|called| is_fresh(called, now)), next)
+}
+
+/// Whether one that was `called` then is sure to come.
+fn is_fresh(called: Instant, now: Instant) -> bool {
+    now < called + PATIENCE
 }

@@ -37,6 +37,8 @@ pub(crate) struct Member {
     pub(super) epoch: u32,
     /// When to look at its health again.
     pub(super) due: Option<Instant>,
+    /// When the pool is going to look at it.
+    pub(super) listed: Option<Instant>,
     pub(super) stage: Stage,
 }
 
@@ -80,6 +82,7 @@ impl Member {
             probing: false,
             epoch: 0,
             due: None,
+            listed: None,
             stage: Stage::Live,
         }
     }

@@ -2,6 +2,10 @@
 //!
 //! At most a share of a group is out for soft reasons, one always, the last of several never.
 
+#![allow(clippy::cast_possible_truncation, reason = "a group has far fewer than 2^32 members")]
+
+use std::cmp::Reverse;
+
 use tokio::time::Instant;
 
 use super::{
@@ -78,26 +82,47 @@ impl Pool {
 
     /// Looks again at every member whose time is up.
     pub(super) fn wake(&mut self, now: Instant) {
-        self.next_due = None;
-        for index in 0..self.members.len() {
-            match self.members[index].next_look() {
+        // No more than there are now, whatever those looked at put in.
+        for _ in 0..self.dues.len() {
+            let Some(&Reverse((due, index))) = self.dues.peek().filter(|one| one.0.0 <= now) else {
+                break;
+            };
+            self.dues.pop();
+            let index = index as usize;
+            let member = &mut self.members[index];
+            if member.listed != Some(due) {
+                continue;
+            }
+            member.listed = None;
+            match member.next_look() {
                 Some(due) if due <= now => self.refresh(index, now),
-                Some(due) => self.look_at(due),
+                Some(due) => self.look_at(index, due),
                 None => {}
             }
         }
+        self.next_due = self.dues.peek().map(|first| first.0.0);
     }
 
-    fn look_at(&mut self, due: Instant) {
-        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    fn look_at(&mut self, index: usize, due: Instant) {
+        let member = &mut self.members[index];
+        if member.listed.is_some_and(|listed| listed <= due) {
+            return;
+        }
+        member.listed = Some(due);
+        self.dues.push(Reverse((due, index as u32)));
+        if self.dues.len() > 4 * self.members.len().max(16) {
+            // Most of it is no longer so.
+            let members = &self.members;
+            self.dues.retain(|one| members[one.0.1 as usize].listed == Some(one.0.0));
+        }
+        self.next_due = self.dues.peek().map(|first| first.0.0);
     }
 
     /// Says what keeps every request from a member, of its quotas; it is out until then, once it is placed.
-    pub(super) fn exhaust(&mut self, index: usize, spent: Option<Shortage>) {
-        let room = spent.map(|spent| spent.room);
-        self.members[index].spent = room;
-        if let Some(Room::Until(at)) = room {
-            self.look_at(at);
+    pub(super) fn exhaust(&mut self, index: usize, spent: Option<Room>) {
+        self.members[index].spent = spent;
+        if let Some(Room::Until(at)) = spent {
+            self.look_at(index, at);
         }
     }
 
@@ -131,9 +156,9 @@ impl Pool {
             Standing::Probing => None,
         };
         let is_back = !was_proven && member.is_proven();
-        let spent = member.deployment.spent(now);
+        let spent = member.deployment.spent(now).map(|spent| spent.room);
         if let Some(due) = member.due {
-            self.look_at(due);
+            self.look_at(index, due);
         }
         self.exhaust(index, spent);
         self.place(index);

@@ -145,12 +145,32 @@ proptest! {
 fn what_is_merged_can_be_given_back() {
     let (mut ledger, start) = (ledger(), Instant::now());
     let times: Vec<_> = (0..1000).map(|index| start + index * Duration::from_millis(7)).collect();
-    times.iter().for_each(|at| ledger.charge(3, *at));
+    for at in &times {
+        ledger.charge(3, *at);
+    }
     assert!(ledger.entries.len() <= CROWDED);
-    times.iter().for_each(|at| ledger.give_back(2, *at));
+    for at in &times {
+        ledger.give_back(2, *at);
+    }
     assert_eq!(ledger.used(), 1000);
-    times.iter().for_each(|at| ledger.give_back(1, *at));
+    for at in &times {
+        ledger.give_back(1, *at);
+    }
     assert_eq!(ledger.used(), 0);
+}
+
+#[test]
+fn what_is_merged_counts_a_grain_too_long_at_most() {
+    let (mut ledger, mut log, start) = (ledger(), Log::default(), Instant::now());
+    for at in (0..2000).map(|index| start + index * Duration::from_millis(7)) {
+        ledger.charge(3, at);
+        log.0.push((at, 3));
+    }
+    for now in (0..200).map(|index| start + WINDOW + index * Duration::from_millis(80)) {
+        ledger.expire(now);
+        assert!(ledger.used() >= log.sum(now, WINDOW));
+        assert!(ledger.used() <= log.sum(now, WINDOW + GRAIN));
+    }
 }
 
 #[test]

@@ -28,7 +28,12 @@ fn read(head: &str) -> Option<Reported> {
 }
 
 fn left(remaining: u64, seconds: f64) -> Option<Left> {
-    Some(Left { remaining, reset: Duration::from_secs_f64(seconds) })
+    Some(Left { remaining, reset: Duration::from_secs_f64(seconds), refills_to: None })
+}
+
+/// What comes back evenly.
+fn evenly(remaining: u64, seconds: f64, refills_to: u64) -> Option<Left> {
+    Some(Left { refills_to: Some(refills_to), ..left(remaining, seconds)? })
 }
 
 #[test]
@@ -42,8 +47,8 @@ fn what_openai_says() {
         x-ratelimit-reset-requests: 12ms
         x-ratelimit-reset-tokens: 6m0s";
     let expected = Reported {
-        requests: left(4999, 0.012),
-        tokens: left(799_984, 360.0),
+        requests: evenly(4999, 0.012, 5000),
+        tokens: evenly(799_984, 360.0, 800_000),
         ..Reported::default()
     };
     assert_eq!(read(head), Some(expected));
@@ -60,8 +65,8 @@ fn what_groq_says() {
         x-ratelimit-reset-requests: 2m59.56s
         x-ratelimit-reset-tokens: 7.66s";
     let expected = Reported {
-        requests: left(14_370, 179.56),
-        tokens: left(17_997, 7.66),
+        requests: evenly(14_370, 179.56, 14_400),
+        tokens: evenly(17_997, 7.66, 18_000),
         ..Reported::default()
     };
     assert_eq!(read(head), Some(expected));
@@ -85,10 +90,10 @@ fn what_anthropic_says() {
         anthropic-ratelimit-unified-status: allowed
         anthropic-priority-input-tokens-remaining: 1";
     let expected = Reported {
-        requests: left(49, 2.0),
-        tokens: left(0, 60.0),
-        input_tokens: left(39_000, 1.0),
-        output_tokens: left(8000, 0.0),
+        requests: evenly(49, 2.0, 50),
+        tokens: evenly(0, 60.0, 48_000),
+        input_tokens: evenly(39_000, 1.0, 40_000),
+        output_tokens: evenly(8000, 0.0, 8000),
     };
     assert_eq!(read(head), Some(expected));
 }

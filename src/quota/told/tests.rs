@@ -9,7 +9,7 @@ fn charge(requests: u64, input: u64) -> Charge {
 }
 
 fn requests(remaining: u64, seconds: u64) -> Reported {
-    let left = Left { remaining, reset: Duration::from_secs(seconds) };
+    let left = Left { remaining, reset: Duration::from_secs(seconds), refills_to: None };
     Reported { requests: Some(left), ..Reported::default() }
 }
 
@@ -46,6 +46,25 @@ fn it_holds_until_the_reset_and_no_longer() {
     told.report(&requests(0, u64::MAX), |_| true, clock.at(9));
     assert!(told.shortage(&charge(1, 0), clock.at(68)).is_some());
     assert!(told.shortage(&charge(1, 0), clock.at(69)).is_none());
+}
+
+#[test]
+fn what_comes_back_evenly_is_there_once_it_is_enough() {
+    let (mut told, clock) = (Told::default(), clock());
+    let left = Left { remaining: 10, reset: Duration::from_secs(45), refills_to: Some(100) };
+    let reported = Reported { input_tokens: Some(left), ..Reported::default() };
+    told.report(&reported, |_| true, clock.at(0));
+    let room = |told: &Told, cost, now| {
+        told.shortage(&charge(1, cost), clock.at(now)).map(|shortage| shortage.room)
+    };
+    assert_eq!(room(&told, 10, 0), None);
+    assert_eq!(room(&told, 12, 0), Some(Room::Until(clock.at(1))), "two in a second");
+    assert_eq!(room(&told, 12, 1), None);
+    assert_eq!(room(&told, 100, 0), Some(Room::Until(clock.at(45))));
+    assert_eq!(room(&told, 101, 0), Some(Room::Until(clock.at(45))), "whatever it is");
+    told.take(&charge(1, 12));
+    assert_eq!(room(&told, 10, 1), Some(Room::Until(clock.at(6))), "what is taken is gone");
+    assert_eq!(room(&told, u64::MAX, 45), None);
 }
 
 #[test]

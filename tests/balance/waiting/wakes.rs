@@ -1,6 +1,7 @@
 //! No wake-up is lost: whatever happens, once nobody is left who was woken, nobody waits who could be served.
 
 use proptest::prelude::*;
+use tower_fleet::quota::{Limit, Quota};
 
 use super::*;
 
@@ -67,16 +68,18 @@ fn step() -> impl proptest::strategy::Strategy<Value = Do> {
     ]
 }
 
-fn wanting(region: usize, caller: u8, priority: i32) -> Request<()> {
+fn wanting(region: usize, tokens: u64, caller: u8, priority: i32) -> Request<()> {
     asking(|demand| {
         demand.region = [None, Some("eu"), Some("eu-2"), Some("us")][region].map(Into::into);
         demand.caller = Some(caller.to_string().into());
         demand.priority = Some(priority);
+        (demand.input_tokens, demand.output_tokens) = (Some(tokens), Some(1));
     })
 }
 
 struct One {
     region: usize,
+    tokens: u64,
     call: Waiting,
 }
 
@@ -88,9 +91,14 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let members =
-            MEMBERS.map(|(id, most)| Deployment::new(id).region(id).max_parallel_requests(most));
+    /// `limited`: by time too, each for itself and all by one account.
+    fn new(limited: bool) -> Self {
+        let account = Quota::new("account", [Limit::tokens(100, Duration::from_secs(10))]);
+        let members = MEMBERS.map(|(id, most)| {
+            let one = Deployment::new(id).region(id).max_parallel_requests(most);
+            let limit = Limit::requests(u64::from(most) + 2, Duration::from_secs(5));
+            if limited { one.limit(limit).quota(&account) } else { one }
+        });
         let policy = QueuePolicy::new(8)
             .max_wait(Duration::from_secs(20))
             .class(PriorityClass::up_to(0, 0.5));
@@ -113,8 +121,10 @@ impl World {
     async fn step(&mut self, step: Do) {
         match step {
             Do::Ask { region, caller, priority, polled } => {
-                let call = spawn(self.pool.clone().call(wanting(region, caller, priority)));
-                self.waiting.push(One { region, call });
+                let tokens = 1 + 20 * u64::from(caller);
+                let request = wanting(region, tokens, caller, priority);
+                let call = spawn(self.pool.clone().call(request));
+                self.waiting.push(One { region, tokens, call });
                 if polled {
                     self.poll(self.waiting.len() - 1);
                 }
@@ -153,9 +163,8 @@ impl World {
             if at >= self.waiting.len() {
                 break;
             }
-            let probe = wanting(self.waiting[at].region, 99, 0);
-            let mut probe = spawn(self.pool.clone().call(probe));
-            let region = self.waiting[at].region;
+            let One { region, tokens, .. } = self.waiting[at];
+            let mut probe = spawn(self.pool.clone().call(wanting(region, tokens, 99, 0)));
             match probe.poll() {
                 Poll::Pending => {}
                 Poll::Ready(Ok(_)) => panic!("one waits for {region:?}, which is free"),
@@ -173,8 +182,8 @@ impl World {
     }
 }
 
-async fn play(steps: Vec<Do>) {
-    let mut world = World::new();
+async fn play(limited: bool, steps: Vec<Do>) {
+    let mut world = World::new(limited);
     for step in steps {
         world.step(step).await;
         let waiting: usize = world.pool.members().waiting().iter().sum();
@@ -191,9 +200,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_waits_who_could_be_served(steps in prop::collection::vec(step(), 0..80)) {
+    fn nobody_waits_who_could_be_served(
+        limited: bool,
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().start_paused(true).build();
-        runtime.expect("a runtime").block_on(play(steps));
+        runtime.expect("a runtime").block_on(play(limited, steps));
     }
 }

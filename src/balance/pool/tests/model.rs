@@ -569,7 +569,7 @@ async fn brute_force_agrees_with_every_pick_and_refusal() {
             bench.give_back();
         }
         advance(10 * SECOND).await;
-        assert!(bench.all.iter().all(|(one, _)| one.headroom() == 1.0));
+        assert!(bench.all.iter().all(|(one, _)| one.headroom() >= 1.0));
         assert!(bench.pool.members.iter().all(|member| member.in_flight == 0));
         assert!(bench.draining.is_empty());
         for (deployment, count) in &bench.all {
