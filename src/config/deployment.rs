@@ -7,7 +7,9 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::{FailureCounts, Prices, Secret, field::Field, keys, read::Section, upstream::Upstream};
+use super::{
+    FailureCounts, Limits, Prices, Secret, field::Field, keys, read::Section, upstream::Upstream,
+};
 use crate::llm::{Endpoint, Provider};
 
 /// One entry of `model_list`: a place to which the requests for a model can be sent.
@@ -44,10 +46,14 @@ pub struct DeploymentConfig {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its share of the traffic, finite and at least 0: with 0 the strategy sends it nothing.
     pub weight: Option<f64>,
-    /// Requests a minute: so far only a source of [`weights`](super::weights), not a limit.
-    pub rpm: Option<u64>,
-    /// Tokens a minute: so far only a source of [`weights`](super::weights), not a limit.
-    pub tpm: Option<u64>,
+    /// How much it may take.
+    pub limits: Limits,
+    /// The name of the quota that it shares with the others that have this name. Not one of LiteLLM's.
+    pub quota_group: Option<String>,
+    /// Whether the requests it may have in flight follow how it copes with them. Not one of LiteLLM's.
+    pub adaptive_concurrency: bool,
+    /// What requests choose it by, see [`TagMatch`](crate::balance::TagMatch).
+    pub tags: Vec<String>,
     /// Of a group only the deployments with the lowest order still available are used, and those
     /// without one last.
     pub order: Option<i32>,
@@ -57,8 +63,6 @@ pub struct DeploymentConfig {
     pub stream_timeout: Option<Duration>,
     /// The retries of a request that fails here.
     pub num_retries: Option<u32>,
-    /// The requests it may have in flight; 0 means no limit, whatever the router's default.
-    pub max_parallel_requests: Option<u32>,
     /// How long it is cooled; zero means never.
     pub cooldown_time: Option<Duration>,
     /// Failures a minute that it may have before it is cooled.
@@ -123,6 +127,7 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> Option<Deployment
     let is_used = upstream.is_some();
     let upstream = upstream.unwrap_or_default();
     let judged = (Judged::read(&mut info), Judged::read(&mut params));
+    let adaptive = (adaptive_concurrency(&mut info), adaptive_concurrency(&mut params));
     let deployment = DeploymentConfig {
         model_name,
         id,
@@ -136,13 +141,14 @@ fn read(item: Field<'_>, ids: &mut HashMap<String, String>) -> Option<Deployment
         weight: params
             .take("weight")
             .and_then(|field| field.number("a number of at least 0", |weight| weight >= 0.0)),
-        rpm: limit(&mut params, "rpm"),
-        tpm: limit(&mut params, "tpm"),
+        limits: Limits::read(&mut params),
+        quota_group: info.take("quota_group").and_then(|field| field.text()),
+        adaptive_concurrency: adaptive.0.or(adaptive.1).unwrap_or_default(),
+        tags: tags(&mut params),
         order: params.take("order").and_then(|field| field.integer("a whole number")),
         timeout: params.take("timeout").and_then(|field| field.some_seconds()),
         stream_timeout: params.take("stream_timeout").and_then(|field| field.some_seconds()),
         num_retries: params.take("num_retries").and_then(|field| field.count()),
-        max_parallel_requests: params.take("max_parallel_requests").and_then(|field| field.count()),
         cooldown_time: judged.0.cooldown_time.or(judged.1.cooldown_time),
         allowed_fails: judged.0.allowed_fails.or(judged.1.allowed_fails),
         allowed_fails_policy: judged.0.policy.or(judged.1.policy).unwrap_or_default(),
@@ -192,12 +198,13 @@ impl Judged {
     }
 }
 
-fn limit(params: &mut Section<'_>, key: &'static str) -> Option<u64> {
-    let field = params.take(key)?;
-    field.at.warn(
-        "not enforced as a limit yet, only used as the weight where the group has no `weight`",
-    );
-    field.count()
+fn adaptive_concurrency(section: &mut Section<'_>) -> Option<bool> {
+    section.take("adaptive_concurrency").and_then(|field| field.flag())
+}
+
+fn tags(params: &mut Section<'_>) -> Vec<String> {
+    let tags = params.take("tags").and_then(|field| field.list("a list of tags"));
+    tags.unwrap_or_default().iter().filter_map(Field::text).collect()
 }
 
 /// The endpoints listed, where they are enforced. What is none of those that are routed by model

@@ -1,10 +1,13 @@
 //! From a configuration to a fleet that runs.
 
 mod deployment;
+mod quotas;
 mod router;
+mod strategy;
 
 use std::sync::Arc;
 
+use self::quotas::Quotas;
 use super::{Config, ConfigError, Problem, weights};
 use crate::{
     deployment::Deployment,
@@ -21,7 +24,8 @@ impl ConfiguredFleet {
     /// [`Config::warnings`] for that.
     ///
     /// Requests name their group by themselves, or an [`InspectLayer`](crate::llm::InspectLayer) above reads it from
-    /// the body.
+    /// the body: [`Config::inspect`] gives the one that fits. Without it the file's affinity, tags, priorities and limits of
+    /// tokens have nothing to go by.
     ///
     /// # Errors
     ///
@@ -54,6 +58,7 @@ impl Config {
     pub fn fleet_with(&self, attempt: AttemptLayer) -> Result<ConfiguredFleet, ConfigError> {
         let mut errors = Vec::new();
         let unlisted = ListedModel::default();
+        let mut quotas = Quotas::of(&self.router);
         let mut builder = FleetLayer::builder();
         let mut members = Vec::new();
         let mut groups: Vec<&str> = Vec::new();
@@ -70,7 +75,8 @@ impl Config {
                 let to = config.upstream().map_err(|problem| errors.push(problem)).ok()?;
                 let listed = self.prices.as_deref().and_then(|prices| config.listed(prices));
                 let listed = listed.unwrap_or(&unlisted);
-                Some((config.deployment(weight, &self.router, listed), to))
+                let deployment = config.deployment(weight, &self.router, listed);
+                Some((quotas.limit(deployment, config, &self.router), to))
             });
             let deployments: Vec<_> = deployments.collect();
             members.extend(deployments.iter().cloned());

@@ -55,6 +55,8 @@
 #![doc = include_str!("keys.md")]
 
 mod address;
+mod budget;
+mod checks;
 mod counts;
 mod deployment;
 mod environment;
@@ -62,12 +64,16 @@ mod field;
 mod fleet;
 mod general;
 mod keys;
+mod limits;
 mod names;
 mod prices;
 mod problem;
 mod provider;
+mod queue;
+mod quota_group;
 mod read;
 mod router;
+mod strategy;
 mod suggest;
 mod targets;
 mod upstream;
@@ -80,12 +86,18 @@ mod tests;
 use std::{fs, path::Path, sync::Arc};
 
 pub use self::{
+    budget::Budget,
+    checks::PreCallChecks,
     counts::FailureCounts,
     deployment::DeploymentConfig,
     fleet::ConfiguredFleet,
+    limits::Limits,
     prices::Prices,
     problem::{ConfigError, Problem},
-    router::{Alias, Fallback, RouterSettings, RoutingStrategy},
+    queue::{Queue, QueueClass},
+    quota_group::QuotaGroup,
+    router::{Alias, Fallback, RouterSettings},
+    strategy::{RoutingStrategy, StrategyArgs},
     weights::weights,
 };
 use self::{field::Field, names::Names, read::Reader};

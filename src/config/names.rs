@@ -25,6 +25,15 @@ impl<'d> Names<'d> {
         self.deployments
     }
 
+    /// Warns when `provider`, which stands at `at`, is that of no deployment.
+    pub(super) fn check_provider(&self, provider: &str, at: &At<'_>) {
+        let known = || self.deployments.iter().filter_map(DeploymentConfig::known_provider);
+        if !known().any(|known| known == provider) {
+            let meant = nearest(provider, known());
+            at.warn(format!("no deployment is of this provider{}", did_you_mean(meant)));
+        }
+    }
+
     /// Warns when `name`, which stands at `at` and is told as `shown`, means nothing here. LiteLLM
     /// takes it, and fails when it is used.
     pub(super) fn check(&self, name: &str, at: &At<'_>, shown: impl Display) {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    FailureCounts,
+    Budget, DeploymentConfig, FailureCounts, PreCallChecks, Queue, QuotaGroup, RoutingStrategy,
+    StrategyArgs,
     field::Field,
     keys,
     names::Names,
-    read::Section,
+    read::{At, Section},
     targets::{aliases, fallbacks, targets},
 };
+use crate::balance::TagMatch;
 
 /// What holds for every group.
 ///
@@ -18,9 +20,35 @@ use super::{
 /// `litellm_settings`, if `router_settings` does not have them: see [the keys](super#litellm_settings).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct RouterSettings {
     /// How the deployment for a request is chosen.
     pub routing_strategy: RoutingStrategy,
+    /// The arguments of strategies by latency.
+    pub routing_strategy_args: StrategyArgs,
+    /// What is asked for beside the strategy.
+    pub optional_pre_call_checks: PreCallChecks,
+    /// How long after its latest request a session or a caller stays with a deployment, more than zero. LiteLLM's default
+    /// is an hour.
+    pub deployment_affinity_ttl: Option<Duration>,
+    /// Whether what stays with a deployment that fails stays where it went instead. Default: false, as in LiteLLM.
+    pub session_affinity_repin_on_failover: bool,
+    /// How the tags of a request choose among those of the deployments. Default: not at all, as in LiteLLM.
+    pub tags: TagMatch,
+    /// How requests wait for a place. Default: they do not. Not one of LiteLLM's.
+    pub queue: Option<Queue>,
+    /// The priority of requests that name none, where they wait.
+    pub default_priority: Option<i32>,
+    /// How early the deployments of an order shed requests to the next one, as of
+    /// [`FleetBuilder::spill`](crate::fleet::FleetBuilder::spill). Not one of LiteLLM's.
+    pub overprovisioning_factor: Option<f32>,
+    /// What may be spent on the deployments of a provider together, in the order of the file.
+    pub provider_budgets: Vec<(String, Budget)>,
+    /// What may be spent on the requests with a tag, in the order of the file.
+    pub tag_budgets: Vec<(String, Budget)>,
+    /// What deployments with the same [`quota_group`](super::DeploymentConfig::quota_group) may take together. Not one of
+    /// LiteLLM's.
+    pub quota_groups: Vec<QuotaGroup>,
     /// Attempts after the first. LiteLLM's default is
     /// [`DEFAULT_NUM_RETRIES`](Self::DEFAULT_NUM_RETRIES).
     pub num_retries: Option<u32>,
@@ -78,19 +106,14 @@ impl RouterSettings {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
     /// How many groups LiteLLM turns to, where the file does not say.
     pub const DEFAULT_MAX_FALLBACKS: u32 = 5;
-}
 
-/// How the deployment for a request is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RoutingStrategy {
-    /// `simple-shuffle`: at random, by weight. LiteLLM's default.
-    #[default]
-    SimpleShuffle,
-    /// `least-busy`: the one with the fewest requests in flight.
-    LeastBusy,
-    /// `round-robin`: in turn. Not one of LiteLLM's.
-    RoundRobin,
+    /// Whether `rpm` and `tpm` of deployments are limits, and not only weights: with the check
+    /// `enforce_model_rate_limits`, and with strategies by latency, cost or usage, as in LiteLLM.
+    #[must_use]
+    pub const fn enforces_rates(&self) -> bool {
+        self.optional_pre_call_checks.enforce_model_rate_limits
+            || self.routing_strategy.enforces_rates()
+    }
 }
 
 /// The groups to turn to when one fails.
@@ -115,20 +138,6 @@ pub struct Alias {
     pub hidden: bool,
 }
 
-/// Every strategy by its name in the file, and whether it is that one or only stands in for it:
-/// slow deployments have more in flight, so `least-busy` avoids them; limits are weights, so a
-/// shuffle keeps to them.
-const STRATEGIES: &[(&str, RoutingStrategy, bool)] = &[
-    ("simple-shuffle", RoutingStrategy::SimpleShuffle, true),
-    ("least-busy", RoutingStrategy::LeastBusy, true),
-    ("round-robin", RoutingStrategy::RoundRobin, true),
-    ("latency-based-routing", RoutingStrategy::LeastBusy, false),
-    ("cost-based-routing", RoutingStrategy::SimpleShuffle, false),
-    ("usage-based-routing", RoutingStrategy::SimpleShuffle, false),
-    ("usage-based-routing-v2", RoutingStrategy::SimpleShuffle, false),
-    ("provider-budget-routing", RoutingStrategy::SimpleShuffle, false),
-];
-
 pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettings {
     let mut router = root.section("router_settings");
     let mut general = root.section("litellm_settings");
@@ -136,12 +145,40 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
     let model_group_alias =
         router.take("model_group_alias").map(|field| aliases(field, &mut names));
     let defaults = either(&mut router, &mut general, "default_fallbacks");
+    let at_checks = router.at_of("optional_pre_call_checks");
     let at_defaults = defaults.as_ref().map(|field| field.at.clone());
     let mut settings = RouterSettings {
         routing_strategy: router
             .take("routing_strategy")
-            .and_then(|field| strategy(&field))
+            .and_then(|field| RoutingStrategy::read(&field))
             .unwrap_or_default(),
+        routing_strategy_args: router
+            .take("routing_strategy_args")
+            .map(StrategyArgs::read)
+            .unwrap_or_default(),
+        optional_pre_call_checks: router
+            .take("optional_pre_call_checks")
+            .map(PreCallChecks::read)
+            .unwrap_or_default(),
+        deployment_affinity_ttl: router
+            .take("deployment_affinity_ttl_seconds")
+            .and_then(|field| field.some_seconds()),
+        session_affinity_repin_on_failover: router
+            .take("session_affinity_repin_on_failover")
+            .and_then(|field| field.flag())
+            .unwrap_or_default(),
+        tags: tags(&mut router, &names),
+        queue: None,
+        default_priority: None,
+        overprovisioning_factor: router
+            .take("overprovisioning_factor")
+            .and_then(|field| overprovisioning(&field)),
+        provider_budgets: router
+            .take("provider_budget_config")
+            .map(|field| Budget::of_providers(field, &names))
+            .unwrap_or_default(),
+        tag_budgets: general.take("tag_budget_config").map(Budget::of_tags).unwrap_or_default(),
+        quota_groups: QuotaGroup::read_all(router.take("quota_groups"), &names),
         num_retries: either(&mut router, &mut general, "num_retries")
             .and_then(|field| field.count()),
         retry_policy: router.take("retry_policy").map(FailureCounts::retries).unwrap_or_default(),
@@ -187,6 +224,8 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
             .and_then(|field| field.count()),
         model_group_alias: model_group_alias.unwrap_or_default(),
     };
+    (settings.queue, settings.default_priority) = queue(&mut router);
+    tell_unenforced(&at_checks, &settings, &names);
     if let Some(at) = at_defaults.filter(|_| settings.fallbacks.iter().any(|it| it.group == "*")) {
         at.warn("overridden by `*` in `fallbacks`, as in LiteLLM");
         settings.default_fallbacks.clear();
@@ -194,6 +233,49 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
     router.finish(&keys::ROUTER_SETTINGS);
     general.finish(&keys::LITELLM_SETTINGS);
     settings
+}
+
+/// Warns where deployments have tags that choose nothing.
+fn tags(router: &mut Section<'_>, names: &Names<'_>) -> TagMatch {
+    const KEY: &str = "enable_tag_filtering";
+    let at = router.at_of(KEY);
+    let enabled = router.take(KEY).and_then(|field| field.flag()).unwrap_or_default();
+    let match_any = router.take("tag_filtering_match_any").and_then(|field| field.flag());
+    if !enabled && names.deployments().iter().any(|one| !one.tags.is_empty()) {
+        at.warn("not true, so the `tags` of deployments choose nothing, as in LiteLLM");
+    }
+    match (enabled, match_any) {
+        (false, _) => TagMatch::Ignore,
+        (true, Some(false)) => TagMatch::All,
+        (true, _) => TagMatch::Any,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a ratio needs no more than 24 bits")]
+fn overprovisioning(field: &Field<'_>) -> Option<f32> {
+    let factor = field.number("a number of at least 1", |factor| factor >= 1.0);
+    factor.map(|factor| factor as f32)
+}
+
+fn queue(router: &mut Section<'_>) -> (Option<Queue>, Option<i32>) {
+    let queue = router.take("queue").map(Queue::read);
+    let priority = router.take("default_priority");
+    if let (None, Some(priority)) = (&queue, &priority) {
+        priority.at.warn("no effect without a `queue`: a request does not wait for its turn");
+    }
+    let priority = priority.and_then(|field| field.integer("a whole number"));
+    (queue.flatten(), priority)
+}
+
+/// Warns where deployments have `rpm` or `tpm` that limit nothing.
+fn tell_unenforced(at: &At<'_>, settings: &RouterSettings, names: &Names<'_>) {
+    let rated = |one: &DeploymentConfig| one.limits.rpm.or(one.limits.tpm).is_some();
+    if !settings.enforces_rates() && names.deployments().iter().any(rated) {
+        at.warn(
+            "without `enforce_model_rate_limits`, so `rpm` and `tpm` of deployments are weights and bound the requests at a \
+             time, but not those in a minute, as in LiteLLM",
+        );
+    }
 }
 
 /// Warns where deployments say what only the checks would look at.
@@ -239,23 +321,6 @@ fn prefer<'r>(first: Option<Field<'r>>, second: Option<Field<'r>>) -> Option<Fie
         second.at.warn(format!("overridden by `{}`", first.at.place));
     }
     first.or(second)
-}
-
-fn strategy(field: &Field<'_>) -> Option<RoutingStrategy> {
-    let found = field.text()?;
-    let Some((name, strategy, is_it)) = STRATEGIES.iter().find(|(name, ..)| *name == found) else {
-        let names: Vec<_> = STRATEGIES.iter().map(|(name, ..)| format!("`{name}`")).collect();
-        field.wrong(&format!("one of {}", names.join(", ")));
-        return None;
-    };
-    if !is_it {
-        let stand_in = STRATEGIES.iter().find(|(_, other, is_it)| other == strategy && *is_it);
-        let stand_in = stand_in.map_or("", |(name, ..)| name);
-        field.at.warn(format!(
-            "`{name}` is known to LiteLLM, but not available yet: `{stand_in}` is used instead"
-        ));
-    }
-    Some(*strategy)
 }
 
 fn cooldown(field: &Field<'_>) -> Option<Duration> {

@@ -27,8 +27,8 @@ pub fn weights<'a>(group: impl IntoIterator<Item = &'a DeploymentConfig>) -> Vec
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
     let as_float = |value: Option<u64>| value.map(|value| value as f64);
     let weight = filled(group.iter().map(|member| member.weight), |_| 1.0);
-    let rpm = || filled(group.iter().map(|member| as_float(member.rpm)), mean);
-    let tpm = || filled(group.iter().map(|member| as_float(member.tpm)), mean);
+    let rpm = || filled(group.iter().map(|member| as_float(member.limits.rpm)), mean);
+    let tpm = || filled(group.iter().map(|member| as_float(member.limits.tpm)), mean);
     match weight.or_else(rpm).or_else(tpm) {
         Some(shares) => smallest_whole(&shares),
         None => vec![1; group.len()],

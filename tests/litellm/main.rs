@@ -8,7 +8,10 @@ mod bodies;
 mod cooldown;
 mod defaults;
 mod fallback;
+mod limits;
 mod retry;
+mod routing;
+mod script;
 mod settings;
 #[path = "../support/upstream.rs"]
 mod upstream;

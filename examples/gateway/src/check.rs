@@ -187,12 +187,12 @@ impl fmt::Display for Limits<'_> {
         if let Some(order) = config.order {
             write!(f, ", order {order}")?;
         }
-        for (what, limit) in [("requests", config.rpm), ("tokens", config.tpm)] {
+        for (what, limit) in [("requests", config.limits.rpm), ("tokens", config.limits.tpm)] {
             if let Some(limit) = limit {
                 write!(f, ", {limit} {what} a minute, as a weight")?;
             }
         }
-        match config.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
+        match config.limits.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
             Some(0) => f.write_str(", any number of requests at a time")?,
             Some(limit) => write!(f, ", at most {limit} requests at a time")?,
             None => {}

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{DeploymentConfig, Problem, RouterSettings},
-    deployment::Deployment,
+    deployment::{AdaptiveConcurrency, Deployment},
     llm::{ListedModel, PriceList, Provider},
     upstream::Upstream,
 };
@@ -27,7 +27,7 @@ impl DeploymentConfig {
         }
         let one = Deployment::new(self.id.as_str()).weight(weight).model(self.model.as_str());
         let one = set(one, self.order, Deployment::order);
-        let limit = self.max_parallel_requests.or(router.default_max_parallel_requests);
+        let limit = self.limits.parallel().or(router.default_max_parallel_requests);
         let one = set(one, limit, Deployment::max_parallel_requests);
         let one = set(one, self.timeout, Deployment::timeout);
         let one = set(one, self.stream_timeout, Deployment::stream_timeout);
@@ -35,6 +35,12 @@ impl DeploymentConfig {
         let one = set(one, self.prices.over(listed.price.as_ref()), Deployment::price);
         let one = set(one, self.paths(), Deployment::endpoints);
         let one = set(one, self.known_provider(), Deployment::provider);
+        let one = set(
+            one,
+            self.adaptive_concurrency.then(AdaptiveConcurrency::new),
+            Deployment::adaptive_concurrency,
+        );
+        let one = one.tags(self.tags.iter().map(String::as_str));
         let one = one.stream_usage(self.include_usage.unwrap_or_else(|| self.tells_usage()));
         if self.blocked {
             one.health().pause();
@@ -92,7 +98,7 @@ impl DeploymentConfig {
     }
 
     /// Who serves it. Without a provider it is OpenAI's, or of a server of which a list knows nothing.
-    fn known_provider(&self) -> Option<&str> {
+    pub(in super::super) fn known_provider(&self) -> Option<&str> {
         let provider = self.provider.as_deref();
         provider.or((self.api == Provider::OpenAi).then_some("openai"))
     }

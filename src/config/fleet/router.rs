@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    balance::{LeastBusy, RoundRobin, TagMatch, WeightedShuffle},
-    config::{DeploymentConfig, FailureCounts, RouterSettings, RoutingStrategy},
+    config::{DeploymentConfig, FailureCounts, RouterSettings},
     cooldown::CooldownPolicy,
     fallback::FallbackPlan,
     fleet::FleetBuilder,
@@ -24,11 +23,6 @@ impl RouterSettings {
     }
 
     pub(super) fn apply(&self, builder: FleetBuilder) -> FleetBuilder {
-        let builder = match self.routing_strategy {
-            RoutingStrategy::SimpleShuffle => builder.strategy(WeightedShuffle),
-            RoutingStrategy::LeastBusy => builder.strategy(LeastBusy),
-            RoutingStrategy::RoundRobin => builder.strategy(RoundRobin),
-        };
         let aliases = self.model_group_alias.iter();
         let builder = aliases.fold(builder, |builder, alias| {
             // Of one that leads nowhere a warning has told; a request for it is refused.
@@ -43,9 +37,17 @@ impl RouterSettings {
             Some(limit) => builder.stream_timeout(limit),
             None => builder,
         };
+        let builder = match self.overprovisioning_factor {
+            Some(factor) => builder.spill(factor),
+            None => builder,
+        };
+        let builder = match &self.queue {
+            Some(queue) => builder.queue(queue.policy(self.default_priority)),
+            None => builder,
+        };
         builder
-            // The deployments of a file have none to match.
-            .tags(TagMatch::Ignore)
+            .strategy(self.strategy())
+            .tags(self.tags)
             .cooldown(self.cooldown(
                 self.cooldown_time,
                 self.allowed_fails,

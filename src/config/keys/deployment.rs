@@ -46,12 +46,28 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
         honoured(&["weight"], "share of the traffic"),
         honoured(
             &["rpm", "tpm"],
-            "the weight, where the group has no `weight`; warned of, as they limit nothing yet",
+            "requests and tokens a minute, with the check `enforce_model_rate_limits` or where the strategy goes by \
+             latency, cost or usage; always the weight, where the group has no `weight`; 0 is none at all",
         ),
+        honoured(
+            &["itpm", "otpm", "rpd", "tpd"],
+            "tokens of input and of output a minute, requests and tokens a day: always limits; 0 is none at all",
+        ),
+        honoured(
+            &["daily_reset_time"],
+            "the time of day in UTC, `HH:MM`, at which the day of `rpd` and `tpd` begins; unless given they hold for any 24 hours",
+        ),
+        honoured(
+            &["max_budget", "budget_duration"],
+            "US dollars in a time, both of which are needed: `30s`, `15m`, `12h`, `1d`, `2w`, or `1mo`, a month of the \
+             calendar in UTC; of others any stretch; 0 is none at all",
+        ),
+        honoured(&["tags"], "the tags that requests choose by, with `enable_tag_filtering`"),
         honoured(&["order"], "the level: lower goes first"),
         honoured(
             &["max_parallel_requests"],
-            "how many at a time; a full deployment is passed over; 0 is no limit",
+            "how many at a time; a full deployment is passed over; 0 is no limit; unless given `rpm`, else 6 for each 1000 \
+             of `tpm`, else the router's, as in LiteLLM",
         ),
         honoured(&["timeout"], "the time of one attempt, until its response head"),
         honoured(&["stream_timeout"], "the same, where a stream is asked for"),
@@ -62,6 +78,7 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             "as in `model_info`, which goes before",
         ),
         honoured(&["stream_options"], "its `include_usage`"),
+        honoured(&["adaptive_concurrency"], "as in `model_info`, which goes before"),
         honoured(
             &["region_name"],
             "the region, with `enable_pre_call_checks`: a request that says `allowed_model_region` goes to no other, \
@@ -82,20 +99,10 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             "an attempt is one request: there is no client inside that retries",
             "use `num_retries`",
         ),
-        ignored(
-            &["itpm", "otpm", "tpd", "rpd", "daily_reset_time"],
-            "requests and tokens are not limited by time yet",
-            "use `max_parallel_requests`",
-        ),
-        not_enforced(
-            &["max_budget", "budget_duration"],
-            "money is counted, but not limited yet",
-            "set the limit at the provider",
-        ),
         absent(
-            &["tags", "tag_regex"],
-            "tags choose no deployment yet",
-            "make a group for each tag",
+            &["tag_regex"],
+            "the headers of a request choose no deployment",
+            "give the tag in `x-litellm-tags`",
         ),
         ignored(
             &["timeout_by_service_tier", "stream_timeout_by_service_tier"],
@@ -124,8 +131,8 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
         ),
         ignored(
             &["provider_affinity_header"],
-            "requests do not stick to a deployment",
-            "use a group of one deployment",
+            "requests stick to a deployment by their session, not to a provider",
+            "use the check `session_affinity`",
         ),
         absent(
             &["use_in_pass_through", "use_litellm_proxy", "use_xai_oauth"],
@@ -182,7 +189,7 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
         ignored(
             &["default_api_key_rpm_limit", "default_api_key_tpm_limit"],
             "callers have no limits",
-            "use `max_parallel_requests`",
+            "use the deployment's `rpm` and `tpm`",
         ),
         absent(
             &[
@@ -272,6 +279,15 @@ pub(in super::super) const MODEL_INFO: Keys = Keys {
             "when it is set aside, in place of what the router says",
         ),
         honoured(
+            &["quota_group"],
+            "not LiteLLM's: deployments with one name here share a key or an account: they are limited together by \
+             `router_settings.quota_groups`, and what its provider says of its limits holds for all",
+        ),
+        honoured(
+            &["adaptive_concurrency"],
+            "not LiteLLM's: `true` finds by itself how many requests at a time it copes with, up to `max_parallel_requests`",
+        ),
+        honoured(
             &[
                 "input_cost_per_token",
                 "output_cost_per_token",
@@ -310,10 +326,15 @@ pub(in super::super) const MODEL_INFO: Keys = Keys {
             "whoever reaches the gateway may use the deployment, at any time",
             "run a gateway for each group of callers",
         ),
+        ignored(
+            &["enable_tag_filtering"],
+            "tags choose in all groups or in none",
+            "use it in `router_settings`",
+        ),
         absent(
-            &["enable_tag_filtering", "allow_fail_open"],
-            "tags choose no deployment yet",
-            "make a group for each tag",
+            &["allow_fail_open"],
+            "a request whose tags no deployment has is refused",
+            "tag a deployment `default`",
         ),
         absent(
             &["supported_environments"],

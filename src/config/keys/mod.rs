@@ -11,8 +11,11 @@ use super::{field::as_flag, value::Value};
 
 pub(super) use self::{
     deployment::{ENTRY, LITELLM_PARAMS, MODEL_INFO, STREAM_OPTIONS},
-    router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROUTER_SETTINGS, TARGET},
-    server::{GENERAL_SETTINGS, LITELLM_SETTINGS, TOP_LEVEL},
+    router::{
+        ALIAS, ALLOWED_FAILS_POLICY, CHECKS, PROVIDER_BUDGET, QUEUE, QUEUE_CLASS, QUOTA_GROUP,
+        RETRY_POLICY, ROUTER_SETTINGS, STRATEGY_ARGS, TARGET,
+    },
+    server::{GENERAL_SETTINGS, LITELLM_SETTINGS, TAG_BUDGET, TOP_LEVEL},
 };
 
 /// The keys of one map of the file.

@@ -7,7 +7,41 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
     rows: &[
         honoured(
             &["routing_strategy"],
-            "`simple-shuffle`, `least-busy`, and `round-robin`; for others one of these stands in, and a warning says which",
+            "LiteLLM's `simple-shuffle`, `least-busy`, `latency-based-routing`, `cost-based-routing`, `usage-based-routing`, \
+             `usage-based-routing-v2` and `provider-budget-routing` (a shuffle: budgets hold with all), and `round-robin`, \
+             `power-of-two`, `hot-cold` and `prefer-idle`; a request may name another in its `routing_strategy`",
+        ),
+        honoured(&["routing_strategy_args"], "as below"),
+        honoured(&["optional_pre_call_checks"], "as below"),
+        honoured(
+            &["deployment_affinity_ttl_seconds"],
+            "how long a session or a caller stays with a deployment after its latest request, an hour unless given",
+        ),
+        honoured(
+            &["session_affinity_repin_on_failover"],
+            "`true`: what went elsewhere when its deployment failed stays there",
+        ),
+        honoured(
+            &["enable_tag_filtering", "tag_filtering_match_any"],
+            "the tags of requests choose deployments; `tag_filtering_match_any: false`: those that have all of them",
+        ),
+        honoured(
+            &["provider_budget_config"],
+            "money for all deployments of a provider together; one without a limit is unlimited",
+        ),
+        honoured(
+            &["default_priority"],
+            "the priority of requests that name none, in the `queue`; 0 unless given",
+        ),
+        honoured(&["queue"], "not LiteLLM's: requests wait when no deployment has room, as below"),
+        honoured(
+            &["quota_groups"],
+            "not LiteLLM's: what deployments with one `quota_group` may take together, as below",
+        ),
+        honoured(
+            &["overprovisioning_factor"],
+            "not LiteLLM's: an `order` of which less than 1/factor is well sheds requests to the next one, in proportion, as \
+             in Envoy, where it is 1.4; unless given, only when none of it can take them",
         ),
         honoured(&["num_retries"], "retries, 2 unless given"),
         honoured(&["retry_after"], "the least wait before the same deployment is asked again"),
@@ -52,11 +86,10 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "move it to `general_settings`",
         ),
         ignored(&["model_list"], "it stands at the top of the file", "move it there"),
-        absent(&["routing_strategy_args"], "no strategy here takes arguments", "leave it out"),
         absent(
             &["routing_groups"],
             "all groups are picked from in the same way",
-            "use `routing_strategy`",
+            "name another `routing_strategy` in the request",
         ),
         absent(
             &["weights"],
@@ -74,19 +107,14 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "ask again with what has arrived",
         ),
         absent(
-            &[
-                "optional_pre_call_checks",
-                "deployment_affinity_ttl_seconds",
-                "session_affinity_repin_on_failover",
-                "model_group_affinity_config",
-            ],
-            "no limit by time, budget or affinity is checked before a pick yet",
-            "use `max_parallel_requests`, or groups of one deployment",
+            &["model_group_affinity_config"],
+            "requests are kept together in the same way in all groups",
+            "use `optional_pre_call_checks`",
         ),
         absent(
-            &["enable_tag_filtering", "tag_filtering_match_any", "tag_routing_prefix"],
-            "tags choose no deployment yet",
-            "make a group for each tag",
+            &["tag_routing_prefix"],
+            "the tags of a request are compared as they are",
+            "use the tags of the deployments in requests",
         ),
         absent(
             &[
@@ -97,15 +125,15 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
             "nothing is asked to learn of its health: the requests themselves show it",
             "use `allowed_fails` and `cooldown_time`",
         ),
-        not_enforced(
-            &["provider_budget_config"],
-            "money is counted, but not limited yet",
-            "set the limit at the provider",
+        ignored(
+            &["polling_interval"],
+            "a request that waits is woken when a place may be free",
+            "use `queue`",
         ),
-        absent(
-            &["default_priority", "polling_interval", "scheduler_*"],
-            "a request does not wait for its turn: it is sent or refused",
-            "retry from the client",
+        ignored(
+            &["scheduler_*"],
+            "where requests wait, they wait in this process alone",
+            "use `queue`",
         ),
         absent(
             &["cache_responses", "cache_kwargs", "caching_groups"],
@@ -115,7 +143,7 @@ pub(in super::super) const ROUTER_SETTINGS: Keys = Keys {
         ignored(
             &["redis_*", "startup_nodes"],
             "state is not shared between processes yet",
-            "run one process: `max_parallel_requests` holds for each",
+            "run one process: limits hold for each",
         ),
         absent(&["client_ttl"], "connections are the client's below", "set its idle time"),
         absent(
@@ -202,6 +230,121 @@ pub(in super::super) const ALLOWED_FAILS_POLICY: Keys = Keys {
             &["BadGatewayErrorAllowedFails"],
             "a 502 is counted with the other 5xx",
             "use `InternalServerErrorAllowedFails`",
+        ),
+    ],
+};
+
+pub(in super::super) const STRATEGY_ARGS: Keys = Keys {
+    place: "router_settings.routing_strategy_args",
+    rows: &[
+        honoured(
+            &["ttl"],
+            "how long a latency matters, in seconds: after that time it counts for a third; 10 unless given",
+        ),
+        honoured(
+            &["lowest_latency_buffer"],
+            "how much slower than the fastest, of 1, a deployment may be and still share its requests; 0 unless given",
+        ),
+        ignored(
+            &["max_latency_list_size"],
+            "latencies are kept as an average that fades, not as a list",
+            "use `ttl`",
+        ),
+        ignored(
+            &["ttft_percentile"],
+            "latencies are kept as an average that fades, and streams are compared by the time to their first chunk anyway",
+            "leave it out",
+        ),
+    ],
+};
+
+pub(in super::super) const CHECKS: Keys = Keys {
+    place: "router_settings.optional_pre_call_checks[]",
+    rows: &[
+        honoured(
+            &["enforce_model_rate_limits"],
+            "`rpm` and `tpm` of deployments are limits; one that has had its share is passed over, and is not set aside",
+        ),
+        honoured(&["router_budget_limiting"], "budgets are always limits, with it or without"),
+        honoured(
+            &["responses_api_deployment_check"],
+            "a request with `previous_response_id` goes to the deployment that gave that response",
+        ),
+        honoured(
+            &["session_affinity"],
+            "the requests of a session, by `x-litellm-session-id`, stay with a deployment",
+        ),
+        honoured(
+            &["prompt_caching"],
+            "requests with one `prompt_cache_key`, or whose prompts begin alike, stay with a deployment, as long as its \
+             answers show that it has them in its cache",
+        ),
+        honoured(
+            &["deployment_affinity"],
+            "the requests of a caller's key stay with a deployment. Of several of these checks the first in this order that \
+             a request has a key for counts; one that is much busier than the others is passed over",
+        ),
+        ignored(
+            &["forward_client_headers_by_model_group"],
+            "the headers of a request go to every deployment, but for those with the caller's key",
+            "leave it out",
+        ),
+        ignored(
+            &["encrypted_content_affinity"],
+            "items of answers do not tell which deployment made them",
+            "use `responses_api_deployment_check` or `session_affinity`",
+        ),
+    ],
+};
+
+pub(in super::super) const PROVIDER_BUDGET: Keys = Keys {
+    place: "router_settings.provider_budget_config.{}",
+    rows: &[
+        honoured(&["budget_limit", "max_budget"], "US dollars; the first goes before"),
+        honoured(&["time_period", "budget_duration"], "in which time, as `budget_duration`"),
+    ],
+};
+
+pub(in super::super) const QUEUE: Keys = Keys {
+    place: "router_settings.queue",
+    rows: &[
+        honoured(&["max_waiting"], "how many requests of a group may wait; must be given"),
+        honoured(&["max_wait"], "how long, in seconds; 30 unless given"),
+        honoured(&["classes"], "a list of classes of requests; unless given all are alike"),
+        honoured(
+            &["before_fallback"],
+            "`true`: requests that have a fallback wait too, before they go there",
+        ),
+    ],
+};
+
+pub(in super::super) const QUEUE_CLASS: Keys = Keys {
+    place: "router_settings.queue.classes[]",
+    rows: &[
+        honoured(&["up_to"], "its last priority, as lower goes first"),
+        honoured(
+            &["share"],
+            "the share, of 1, of the places that come free, and of those in line, that is its own while it needs them",
+        ),
+    ],
+};
+
+pub(in super::super) const QUOTA_GROUP: Keys = Keys {
+    place: "router_settings.quota_groups.{}",
+    rows: &[
+        honoured(&["rpm", "tpm"], "requests and tokens a minute, always limits; 0 is none at all"),
+        honoured(
+            &[
+                "itpm",
+                "otpm",
+                "rpd",
+                "tpd",
+                "daily_reset_time",
+                "max_parallel_requests",
+                "max_budget",
+                "budget_duration",
+            ],
+            "as in `litellm_params`",
         ),
     ],
 };

@@ -96,17 +96,16 @@ pub(in super::super) const LITELLM_SETTINGS: Keys = Keys {
             "use `num_retries`",
         ),
         ignored(&["model_alias_map"], "it is not read", "use `router_settings.model_group_alias`"),
+        honoured(&["tag_budget_config"], "money for all requests with a tag together"),
         not_enforced(
-            &[
-                "max_budget",
-                "budget_*",
-                "max_internal_user_budget",
-                "max_user_budget",
-                "tag_budget_config",
-                "provider_budget_config",
-            ],
-            "money is counted, but not limited yet",
-            "set the limit at the provider",
+            &["max_budget", "budget_*", "max_internal_user_budget", "max_user_budget"],
+            "callers have no budgets",
+            "use those of deployments, providers or tags",
+        ),
+        not_enforced(
+            &["provider_budget_config"],
+            "LiteLLM does not read it here either",
+            "use it in `router_settings`",
         ),
         not_enforced(
             &["guardrails", "presidio_*", "output_parse_pii", "pre_call_rules", "post_call_rules"],
@@ -185,6 +184,14 @@ pub(in super::super) const LITELLM_SETTINGS: Keys = Keys {
             "it is for LiteLLM's server or its Python module",
             "leave it out",
         ),
+    ],
+};
+
+pub(in super::super) const TAG_BUDGET: Keys = Keys {
+    place: "litellm_settings.tag_budget_config.{}",
+    rows: &[
+        honoured(&["max_budget"], "US dollars"),
+        honoured(&["budget_duration"], "in which time, as in `litellm_params`"),
     ],
 };
 

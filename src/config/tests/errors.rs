@@ -44,7 +44,7 @@ line 5: model_list[0].litellm_params.weight: expected a number of at least 0, fo
 line 6: model_list[0].litellm_params.timeout: expected a number of seconds greater than 0, found 0
 line 8: model_list[1].litellm_params.api_key: environment variable NOWHERE is not set
 line 8: model_list[1].litellm_params.api_base: missing, and so is environment variable AZURE_API_BASE: the address of your Azure resource
-line 10: router_settings.routing_strategy: expected one of `simple-shuffle`, `least-busy`, `round-robin`, `latency-based-routing`, `cost-based-routing`, `usage-based-routing`, `usage-based-routing-v2`, `provider-budget-routing`, found \"fastest\"
+line 10: router_settings.routing_strategy: expected one of `simple-shuffle`, `least-busy`, `latency-based-routing`, `cost-based-routing`, `usage-based-routing`, `usage-based-routing-v2`, `provider-budget-routing`, `round-robin`, `power-of-two`, `hot-cold`, `prefer-idle`, found \"fastest\"
 line 11: router_settings.num_retries: expected a whole number of at least 0, found -1
 warning: line 2: model_list[0].modle_name: unknown key; did you mean `model_name`?";
     assert_eq!(shown, expected);
@@ -335,4 +335,70 @@ fn the_routers_settings_have_their_shapes() {
         error(&with("litellm_settings: {request_timeout: x}")),
         "litellm_settings.request_timeout: expected a number of seconds greater than 0, found \"x\""
     );
+}
+
+#[test]
+fn a_mistake_in_a_limit_a_budget_or_the_queue_has_its_place() {
+    let at = "model_list[0].litellm_params";
+    let deployment = |given: &str| error(&params(given));
+    for (given, message) in [
+        ("itpm: -1", "itpm: expected a whole number of at least 0, found -1"),
+        ("tpd: [1]", "tpd: expected a whole number of at least 0, found a list"),
+        (
+            "max_budget: -1, budget_duration: 1d",
+            "max_budget: expected a number of US dollars of at least 0, found -1",
+        ),
+        (
+            "max_budget: 1, budget_duration: daily",
+            "budget_duration: expected a time such as `30s`, `15m`, `12h`, `1d`, `2w` or `1mo`, found \"daily\"",
+        ),
+        (
+            "rpd: 1, daily_reset_time: '24:00'",
+            "daily_reset_time: expected a time of day in UTC, such as \"06:30\", found \"24:00\"",
+        ),
+        ("tags: eu", "tags: expected a list of tags, found a text"),
+        ("adaptive_concurrency: 3", "adaptive_concurrency: expected true or false, found 3"),
+    ] {
+        assert_eq!(deployment(given), format!("{at}.{message}"));
+    }
+    let router = |settings: &str| error(&with(&format!("router_settings: {{{settings}}}")));
+    for (given, message) in [
+        (
+            "routing_strategy_args: {ttl: 0}",
+            "routing_strategy_args.ttl: expected a number of seconds greater than 0, found 0",
+        ),
+        (
+            "optional_pre_call_checks: [session_afinity]",
+            "optional_pre_call_checks[0]: expected one of `enforce_model_rate_limits`, `router_budget_limiting`, \
+             `responses_api_deployment_check`, `session_affinity`, `prompt_caching`, `deployment_affinity`, \
+             `forward_client_headers_by_model_group`, `encrypted_content_affinity`, found \"session_afinity\"",
+        ),
+        (
+            "optional_pre_call_checks: session_affinity",
+            "optional_pre_call_checks: expected a list of the names of checks, found a text",
+        ),
+        ("queue: {}", "queue.max_waiting: missing: how many requests may wait at a time"),
+        (
+            "queue: {max_waiting: 0}",
+            "queue.max_waiting: expected a whole number greater than 0, found 0",
+        ),
+        (
+            "queue: {max_waiting: 1, classes: [{up_to: 0, share: 2}]}",
+            "queue.classes[0].share: expected a number from 0 to 1, found 2",
+        ),
+        (
+            "overprovisioning_factor: 0.5",
+            "overprovisioning_factor: expected a number of at least 1, found 0.5",
+        ),
+        (
+            "quota_groups: {a: {rpm: x}}",
+            "quota_groups.a.rpm: expected a whole number of at least 0, found \"x\"",
+        ),
+        (
+            "provider_budget_config: {openai: {budget_limit: x, time_period: 1d}}",
+            "provider_budget_config.openai.budget_limit: expected a number of US dollars of at least 0, found \"x\"",
+        ),
+    ] {
+        assert_eq!(router(given), format!("router_settings.{message}"));
+    }
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{params, read, valid, with};
 use crate::{
-    config::{Config, DeploymentConfig},
+    balance::TagMatch,
+    config::{Budget, Config, DeploymentConfig, Limits, RoutingStrategy},
     outcome::FailureKind as K,
+    quota::{Calendar, Window},
 };
 
 fn deployment(text: &str) -> DeploymentConfig {
@@ -127,6 +129,86 @@ litellm_settings: {content_policy_fallbacks: [{chat: chat}], max_fallbacks: 1}",
     let silent = valid(&with("")).router;
     assert!(!silent.enable_pre_call_checks && silent.fallback_on_unsupported_params);
     assert!(silent.retry_policy.is_empty() && silent.model_group_retry_policy.is_empty());
+}
+
+#[test]
+fn limits_and_budgets_are_read_wherever_they_stand() {
+    let limits = "rpm: 1, tpm: 2, itpm: 3, otpm: 4, rpd: 5, tpd: 6, daily_reset_time: 6:30, max_parallel_requests: 7, \
+                  max_budget: 8.5, budget_duration: 12h";
+    let mut expected = Limits {
+        rpm: Some(1),
+        tpm: Some(2),
+        itpm: Some(3),
+        otpm: Some(4),
+        rpd: Some(5),
+        tpd: Some(6),
+        daily_reset_time: Some(Duration::from_secs(6 * 3600 + 30 * 60)),
+        max_parallel_requests: Some(7),
+        budget: Some(Budget {
+            dollars: 8.5,
+            window: Window::Rolling(Duration::from_secs(12 * 3600)),
+        }),
+    };
+    assert_eq!(with_info("", limits).limits, expected);
+    let router = valid(&with(&format!(
+        "router_settings: {{quota_groups: {{one: {{{limits}}}}}, provider_budget_config: {{openai: {{budget_limit: 1, \
+         time_period: 1mo}}, groq: {{max_budget: 2, budget_duration: 30s}}}}}}
+litellm_settings: {{tag_budget_config: {{'team:a': {{max_budget: 0, budget_duration: 1w}}}}}}"
+    )))
+    .router;
+    expected.rpm = Some(1);
+    assert_eq!((&*router.quota_groups[0].name, &router.quota_groups[0].limits), ("one", &expected));
+    let budget = |dollars, window| Budget { dollars, window };
+    let rolling = |seconds| Window::Rolling(Duration::from_secs(seconds));
+    assert_eq!(
+        router.provider_budgets,
+        [
+            ("openai".to_owned(), budget(1.0, Window::Calendar(Calendar::monthly()))),
+            ("groq".to_owned(), budget(2.0, rolling(30))),
+        ]
+    );
+    assert_eq!(router.tag_budgets, [("team:a".to_owned(), budget(0.0, rolling(604_800)))]);
+}
+
+#[test]
+fn checks_affinity_queue_and_the_rest_are_read() {
+    let router = valid(&with(
+        "router_settings: {routing_strategy: hot-cold, routing_strategy_args: {ttl: 60, lowest_latency_buffer: 0.5}, \
+         optional_pre_call_checks: [session_affinity, enforce_model_rate_limits, router_budget_limiting], \
+         deployment_affinity_ttl_seconds: 90, session_affinity_repin_on_failover: true, enable_tag_filtering: true, \
+         tag_filtering_match_any: false, overprovisioning_factor: 1.4, default_priority: 3, \
+         queue: {max_waiting: 9, max_wait: 1.5, before_fallback: true, classes: [{up_to: -1, share: 0.25}]}}",
+    ))
+    .router;
+    assert_eq!(router.routing_strategy, RoutingStrategy::HotCold);
+    let args = router.routing_strategy_args;
+    assert_eq!((args.ttl, args.lowest_latency_buffer), (Some(Duration::from_secs(60)), Some(0.5)));
+    let checks = router.optional_pre_call_checks;
+    assert!(checks.session_affinity && checks.enforce_model_rate_limits && checks.keep_together());
+    assert!(!checks.deployment_affinity && !checks.prompt_caching);
+    assert_eq!(router.deployment_affinity_ttl, Some(Duration::from_secs(90)));
+    assert!(router.session_affinity_repin_on_failover);
+    assert_eq!((router.tags, router.overprovisioning_factor), (TagMatch::All, Some(1.4)));
+    let queue = router.queue.unwrap();
+    assert_eq!((queue.max_waiting, queue.max_wait), (9, Some(Duration::from_millis(1500))));
+    assert_eq!((queue.classes[0].up_to, queue.classes[0].share), (-1, 0.25));
+    assert_eq!((queue.before_fallback, router.default_priority), (true, Some(3)));
+
+    let silent = valid(&with("")).router;
+    assert_eq!((silent.tags, silent.queue), (TagMatch::Ignore, None));
+    let any = valid(&with("router_settings: {enable_tag_filtering: true}")).router;
+    assert_eq!(any.tags, TagMatch::Any);
+}
+
+#[test]
+fn a_deployments_groups_and_tags_are_read() {
+    let one = with_info("quota_group: key-1, adaptive_concurrency: true", "tags: [eu, 7]");
+    assert_eq!(one.quota_group.as_deref(), Some("key-1"));
+    assert_eq!(one.tags, ["eu", "7"]);
+    assert!(one.adaptive_concurrency);
+    let info_first = with_info("adaptive_concurrency: false", "adaptive_concurrency: true");
+    assert!(!info_first.adaptive_concurrency);
+    assert!(with_info("", "adaptive_concurrency: true").adaptive_concurrency);
 }
 
 #[test]

@@ -13,11 +13,11 @@ fn a_whole_file_is_read() {
     assert_eq!(first.api_base, "https://api.openai.com/v1");
     assert_eq!(first.api_key.as_ref().unwrap().expose(), "sk-file");
     assert_eq!(
-        (first.weight, first.rpm, first.tpm, first.order),
+        (first.weight, first.limits.rpm, first.limits.tpm, first.order),
         (Some(1.5), None, Some(100_000), Some(1))
     );
     assert_eq!(
-        (first.timeout, first.max_parallel_requests),
+        (first.timeout, first.limits.max_parallel_requests),
         (Some(Duration::from_secs(30)), Some(0))
     );
     assert_eq!(first.mode.as_deref(), Some("chat"));
@@ -26,7 +26,7 @@ fn a_whole_file_is_read() {
     assert_eq!(second.model, "meta-llama/Llama-3.3-70B-Instruct");
     assert_eq!(second.api_base, "http://[::1]:8000/v1");
     assert_eq!(
-        (second.timeout, second.max_parallel_requests),
+        (second.timeout, second.limits.max_parallel_requests),
         (Some(Duration::from_millis(2500)), Some(8))
     );
     assert_eq!(weights(&config.deployments[..2]), [3, 1]);
@@ -70,8 +70,8 @@ fn a_whole_file_is_read() {
         warnings,
         [
             "line 2: shared: unknown key",
-            "line 13: model_list[0].litellm_params.tpm: not enforced as a limit yet, only used as the weight where \
-             the group has no `weight`",
+            "line 34: router_settings.optional_pre_call_checks: without `enforce_model_rate_limits`, so `rpm` and `tpm` of \
+             deployments are weights and bound the requests at a time, but not those in a minute, as in LiteLLM",
             "line 49: litellm_settings.num_retries: overridden by `router_settings.num_retries`",
             "line 53: litellm_settings.drop_params: not honoured: requests and answers are not translated: what is sent \
              is what arrives; send what the provider takes",
@@ -115,7 +115,7 @@ fn a_number_or_a_flag_may_come_from_the_environment() {
         "router_settings: {num_retries: os.environ/COUNT, disable_cooldowns: os.environ/ON}",
     ));
     assert_eq!((config.router.num_retries, config.router.disable_cooldowns), (Some(7), true));
-    assert_eq!(valid(&params("rpm: 1e6")).deployments[0].rpm, Some(1_000_000));
+    assert_eq!(valid(&params("rpm: 1e6")).deployments[0].limits.rpm, Some(1_000_000));
 }
 
 #[test]

@@ -37,7 +37,7 @@ environment_variables: {A: b}
             "router_settings.retry_policy.TimeoutRetries: unknown key",
             "router_settings.num_retires: unknown key; did you mean `num_retries`?",
             "router_settings.redis_host: not honoured: state is not shared between processes yet; run one process: \
-             `max_parallel_requests` holds for each",
+             limits hold for each",
             "litellm_settings.default_fallback: unknown key; did you mean `default_fallbacks`?",
             "litellm_settings.default_team_params: not honoured: it is for LiteLLM's server or its Python module; \
              leave it out",
@@ -59,26 +59,12 @@ fn certificates_that_are_checked_all_the_same_are_told() {
 }
 
 #[test]
-fn a_strategy_that_is_not_there_yet_says_which_stands_in() {
-    for (name, stand_in, strategy) in [
-        ("latency-based-routing", "least-busy", RoutingStrategy::LeastBusy),
-        ("cost-based-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
-        ("usage-based-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
-        ("usage-based-routing-v2", "simple-shuffle", RoutingStrategy::SimpleShuffle),
-        ("provider-budget-routing", "simple-shuffle", RoutingStrategy::SimpleShuffle),
-    ] {
+fn every_strategy_is_that_strategy() {
+    for (name, strategy) in RoutingStrategy::NAMES {
         let text = with(&format!("router_settings: {{routing_strategy: {name}}}"));
-        assert_eq!(valid(&text).router.routing_strategy, strategy);
-        let message = format!(
-            "`{name}` is known to LiteLLM, but not available yet: `{stand_in}` is used instead"
-        );
-        assert_eq!(warnings(&text), [format!("router_settings.routing_strategy: {message}")]);
+        assert_eq!(valid(&text).router.routing_strategy, *strategy);
+        assert_eq!(warnings(&text), [] as [&str; 0]);
     }
-    let config = valid(&with("router_settings: {routing_strategy: round-robin}"));
-    assert_eq!(
-        (config.router.routing_strategy, config.warnings.len()),
-        (RoutingStrategy::RoundRobin, 0)
-    );
 }
 
 #[test]
@@ -161,12 +147,6 @@ fn a_target_may_be_a_map_of_which_only_the_model_counts() {
 #[test]
 fn a_value_without_the_effect_one_may_expect_is_told() {
     let at = "model_list[0].litellm_params";
-    assert_eq!(
-        warnings(&params("rpm: 5")),
-        [format!(
-            "{at}.rpm: not enforced as a limit yet, only used as the weight where the group has no `weight`"
-        )]
-    );
     assert_eq!(
         warnings(&params("api_base: 'http://a.test', base_url: 'http://b.test'")),
         [format!("{at}.base_url: overridden by `api_base`")]
@@ -309,6 +289,101 @@ router_settings: {{{settings}}}"
     assert_eq!(warnings(&text("")), [told]);
     assert_eq!(warnings(&text("enable_pre_call_checks: false")), [told]);
     assert_eq!(warnings(&text("enable_pre_call_checks: true")), [] as [&str; 0]);
+}
+
+#[test]
+fn rates_that_are_no_limits_are_told_once() {
+    let text = |settings: &str| {
+        format!("{}\nrouter_settings: {{{settings}}}", params("rpm: 5, tpm: 1000, itpm: 9"))
+    };
+    let told = "router_settings.optional_pre_call_checks: without `enforce_model_rate_limits`, so `rpm` and `tpm` of \
+                deployments are weights and bound the requests at a time, but not those in a minute, as in LiteLLM";
+    for settings in
+        ["", "optional_pre_call_checks: [prompt_caching]", "routing_strategy: least-busy"]
+    {
+        assert_eq!(warnings(&text(settings)), [told], "{settings}");
+    }
+    for settings in [
+        "optional_pre_call_checks: [enforce_model_rate_limits]",
+        "routing_strategy: usage-based-routing-v2",
+        "routing_strategy: latency-based-routing",
+        "routing_strategy: cost-based-routing",
+    ] {
+        assert_eq!(warnings(&text(settings)), [] as [&str; 0], "{settings}");
+    }
+    assert_eq!(warnings(&params("itpm: 5")), [] as [&str; 0]);
+}
+
+#[test]
+fn a_setting_that_lacks_what_it_needs_is_told() {
+    let router = |settings: &str| warnings(&with(&format!("router_settings: {{{settings}}}")));
+    assert_eq!(
+        router("default_priority: 1"),
+        [
+            "router_settings.default_priority: no effect without a `queue`: a request does not wait for its turn"
+        ]
+    );
+    assert_eq!(
+        router("quota_groups: {one: {rpm: 5}}"),
+        ["router_settings.quota_groups.one: no deployment has this `quota_group`"]
+    );
+    assert_eq!(
+        router("provider_budget_config: {opnai: {budget_limit: 1, time_period: 1d}}"),
+        [
+            "router_settings.provider_budget_config.opnai: no deployment is of this provider; did you mean `openai`?"
+        ]
+    );
+    assert_eq!(
+        router("provider_budget_config: {openai: {}}"),
+        ["router_settings.provider_budget_config.openai: no `budget_limit`, so there is no limit"]
+    );
+    assert_eq!(
+        router("provider_budget_config: {openai: {time_period: 1d}}"),
+        [
+            "router_settings.provider_budget_config.openai.time_period: no effect without `budget_limit`"
+        ]
+    );
+    let at = "model_list[0].litellm_params";
+    assert_eq!(
+        warnings(&params("max_budget: 1")),
+        [format!(
+            "{at}.max_budget: NOT ENFORCED: no effect without `budget_duration`, as in LiteLLM; say for which time it \
+             is, such as `1d`"
+        )]
+    );
+    assert_eq!(
+        warnings(&params("budget_duration: 1d, daily_reset_time: '06:30'")),
+        [
+            format!("{at}.daily_reset_time: no effect without `rpd` or `tpd`"),
+            format!("{at}.budget_duration: no effect without `max_budget`"),
+        ]
+    );
+    let told = "router_settings.enable_tag_filtering: not true, so the `tags` of deployments choose nothing, as in LiteLLM";
+    assert_eq!(warnings(&params("tags: [a]")), [told]);
+}
+
+#[test]
+fn what_of_the_new_settings_is_not_honoured_is_told() {
+    let router = |settings: &str| warnings(&with(&format!("router_settings: {{{settings}}}")));
+    assert_eq!(
+        router("routing_strategy_args: {ttl: 5, ttft_percentile: 50, tll: 5}"),
+        [
+            "router_settings.routing_strategy_args.ttft_percentile: not honoured: latencies are kept as an average that \
+             fades, and streams are compared by the time to their first chunk anyway; leave it out",
+            "router_settings.routing_strategy_args.tll: unknown key; did you mean `ttl`?",
+        ]
+    );
+    assert_eq!(
+        router("optional_pre_call_checks: [router_budget_limiting, encrypted_content_affinity]"),
+        [
+            "router_settings.optional_pre_call_checks[1]: not honoured: items of answers do not tell which deployment made \
+             them; use `responses_api_deployment_check` or `session_affinity`"
+        ]
+    );
+    assert_eq!(
+        router("queue: {max_waiting: 1, max_size: 1}"),
+        ["router_settings.queue.max_size: unknown key"]
+    );
 }
 
 #[test]
