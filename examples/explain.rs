@@ -16,7 +16,7 @@ use tower_fleet::{
     balance::{BalanceLayer, LeastBusy},
     cooldown::CooldownLayer,
     retry::RetryLayer,
-    trail::Removed,
+    trail::{Considered, Removed},
     upstream::Upstream,
 };
 
@@ -55,6 +55,6 @@ pub(crate) async fn main() -> Result<(), BoxError> {
         explanations.iter().filter_map(|one| one.picked()).map(|one| one.deployment().id());
     assert_eq!(picked.collect::<Vec<_>>(), ["eu-limited", "eu-reserve"]);
     let us = explanations[0].considered().iter().find(|one| one.deployment().id() == "us");
-    assert_eq!(us.and_then(|us| us.removed()), Some(Removed::Tags));
+    assert_eq!(us.and_then(Considered::removed), Some(Removed::Tags));
     Ok(())
 }

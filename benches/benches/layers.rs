@@ -104,10 +104,6 @@ fn main() -> Result<(), BoxError> {
     } else {
         Effort { rounds: 1, batches: 1, shared: 1000 }
     };
-    if std::env::var("ONLY").is_ok() {
-        strategies(effort);
-        return Ok(());
-    }
     stacks(effort)?;
     streamed(effort);
     counted(effort);

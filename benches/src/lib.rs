@@ -1,7 +1,8 @@
 //! The stacks that are measured, and the one way a request is sent through each of them.
 //!
 //! `cargo bench -p tower-fleet-benches` times them beside each other. What repeats exactly is gated: heap allocations by
-//! `tests/allocations.rs`, the spread of a load by `tests/spread.rs`, instructions by the script `instructions`.
+//! `tests/allocations.rs`, the spread of a load by `tests/spread.rs`, what strategies do to response times by
+//! `tests/strategies.rs`, instructions by the script `instructions`.
 
 use std::{
     convert::Infallible,

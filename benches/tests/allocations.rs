@@ -12,7 +12,10 @@ use http::{Request, Response};
 use tower::Service;
 use tower_fleet::{
     Demand,
-    balance::{Affinity, LeastBusy, RoundRobin, WeightedShuffle},
+    balance::{
+        Affinity, HotCold, LeastBusy, LowestCost, LowestLatency, LowestUsage, PowerOfTwo,
+        PreferIdle, RoundRobin, WeightedShuffle,
+    },
 };
 use tower_fleet_benches::{
     Attaching, Deltas, Immediate, Streaming, balance, chat, cooldown, core, core_over, exchange,
@@ -77,6 +80,22 @@ fn affinity_adds_none_for_a_key_that_it_knows() {
     demand.set(&mut keyed);
     let without = allocations(balance(LeastBusy, 10), &keyed);
     assert_eq!(allocations(balance(Affinity::new(LeastBusy), 10), &keyed), without);
+}
+
+#[test]
+fn other_strategies_add_none_either() {
+    assert_eq!(allocations(balance(PowerOfTwo, 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(PreferIdle::new(PowerOfTwo), 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(LowestCost, 10), &request(0)), EXTENSIONS);
+    assert_eq!(allocations(balance(LowestUsage, 10), &request(0)), EXTENSIONS);
+}
+
+#[test]
+fn measuring_latencies_takes_one() {
+    let lowest = LowestLatency::new().explore(0.0);
+    assert_eq!(allocations(balance(lowest.clone(), 10), &request(0)), EXTENSIONS + 1);
+    assert_eq!(allocations(balance(lowest.buffer(0.1), 10), &request(0)), EXTENSIONS + 1);
+    assert_eq!(allocations(balance(HotCold::new(), 10), &request(0)), EXTENSIONS + 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the simulator shows of the strategies, and that it shows the same each time.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use tower_fleet_benches::sim::{self, Outcome, Rows, Workload};
@@ -75,6 +77,18 @@ fn least_busy_keeps_the_worst_deployment_least_busy() {
     for strategy in ["WeightedShuffle", "RoundRobin", "PowerOfTwo", "LowestLatency"] {
         assert!(least <= worst(strategy), "{least} against {strategy}'s {}", worst(strategy));
     }
+}
+
+#[test]
+fn the_more_is_known_of_load_the_shorter_the_wait() {
+    let workload = &sim::performance_workloads(4_000)[0];
+    let means = sim::classic().into_iter().map(|entry| sim::run(workload, &entry).unwrap().mean);
+    let means: Vec<_> = means.collect();
+    let [shuffle, round_robin, power_of_two, prefer_idle, least_busy] = means[..] else {
+        unreachable!("five strategies: {means:?}")
+    };
+    assert!(shuffle > round_robin * 1.2 && round_robin > power_of_two * 1.2, "{means:?}");
+    assert!(power_of_two > least_busy && prefer_idle > least_busy, "{means:?}");
 }
 
 #[test]

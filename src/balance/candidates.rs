@@ -140,12 +140,12 @@ impl<'a> Candidate<'a> {
     /// What is to be expected of it at a [time](Candidates::clock).
     pub(super) fn latency(&self, measure: Measure, clock: u32) -> Reading {
         let clock = clock.wrapping_add(self.member.clock);
-        self.deployment().latency().read(measure, clock)
+        self.member.latency.read(measure, clock)
     }
 
     /// For how many seconds it gave no answer at a [time](Candidates::clock), as [`Latency::silence`] says.
     pub(super) fn silence(&self, clock: u32) -> Option<f32> {
-        self.deployment().latency().silence(clock.wrapping_add(self.member.clock))
+        self.member.latency.silence(clock.wrapping_add(self.member.clock))
     }
 
     /// The number the strategy keeps for it, see [`Candidates::set_note`].
@@ -214,7 +214,7 @@ impl Candidates<'_> {
             let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
             match best {
                 Some((_, lowest)) if scores > lowest => continue,
-                Some((_, lowest)) if scores == lowest => ties += 1,
+                Some((_, lowest)) if scores >= lowest => ties += 1,
                 _ => ties = 1,
             }
             if ties == 1 || rng.u32(0..ties) == 0 {

@@ -28,8 +28,9 @@
 //! # Who can be picked
 //!
 //! In this order: deployments that are not paused or cooling ([`Health`](crate::deployment::Health)), that are below
-//! their [`max_parallel_requests`](Deployment::max_parallel_requests), whose [limits and quotas](crate::quota) have enough
-//! left for the request, which is taken in the same step, that have what the request [asks
+//! their [`max_parallel_requests`](Deployment::max_parallel_requests) and what they [turn
+//! out](Deployment::adaptive_concurrency) to bear, whose [limits and quotas](crate::quota) have enough left for the
+//! request, which is taken in the same step, that have what the request [asks
 //! for](crate::Demand) (room for its [input](Deployment::max_input_tokens), its [region](Deployment::region), its
 //! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for this request (as the
 //! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
@@ -39,12 +40,31 @@
 //! [`Unsupported`](crate::error::RefusedReason::Unsupported); where it takes more than any may ever have, it is
 //! [`TooLarge`](crate::error::RefusedReason::TooLarge).
 //!
+//! What a pick saw, and what kept each deployment from the request, is told on the trail of those that
+//! [ask](crate::Trail::explain).
+//!
 //! Two rules keep a group from failing more than its deployments do. At most a [share](BalanceLayer::max_ejected) of it
 //! is set aside for soft reasons (5xx, time-outs, broken connections), one always, the last never. And when every
 //! deployment is set aside for soft reasons, or the only one is for any, they are asked all the same, so that the caller
 //! sees the real answer; unless a [`Fallback`](crate::fallback::Fallback) above has somewhere else to go.
 //!
 //! With [`Balance::queue`] a request that finds none free waits for one instead, see [`QueuePolicy`].
+//!
+//! # Which strategy
+//!
+//! | strategy | for | cost of a pick |
+//! |---|---|---|
+//! | [`LeastBusy`] | most: exact, and slow ones get less by themselves | constant |
+//! | [`WeightedShuffle`], [`RoundRobin`] | fixed shares, whatever the answers take | constant; a step for each |
+//! | [`PowerOfTwo`] | many instances over the same deployments, each blind to the others' requests | constant |
+//! | [`LowestLatency`] | deployments of different speed, when answers should come soon | a step for each |
+//! | [`HotCold`] | the same under high load: what is busy is left alone first, speed chooses among the rest | a step for each |
+//! | [`LowestCost`] | deployments of different price | a step for each |
+//! | [`LowestUsage`] | deployments of different [limits](crate::quota), when all are to be used up together | a step for each |
+//! | [`Affinity`] | around another: requests that belong together stay together | a step for each |
+//! | [`PreferIdle`] | around another: whoever has nothing to do goes first | as that one |
+//!
+//! A step is some nanoseconds.
 //!
 //! # Readiness
 //!

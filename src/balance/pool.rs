@@ -193,6 +193,7 @@ impl Pool {
         let epoch = self.epoch;
         if let Some(member) = self.member_mut(key) {
             member.clock = deployment.latency().time(epoch);
+            member.latency = deployment.shared_latency();
             member.deployment = deployment;
         }
     }

@@ -53,7 +53,7 @@ impl Limits {
     }
 }
 
-/// Limits by time. What they promise, and what is taken when, is told in [`quota`](crate::quota).
+/// Limits by time. What they promise, and what is taken when, is told in [`quota`].
 impl Deployment {
     /// Takes no more than this; several limits hold together, and one takes the place of another that counts the same in
     /// the same time. A deployment that has had its share is passed over. None by default; 0 means no limit.
@@ -112,9 +112,9 @@ impl Deployment {
     }
 
     /// Whether to heed what the provider says in each response is left of its limits, in headers such as
-    /// `x-ratelimit-remaining-requests`. A deployment with too little left for a request is passed over until the reset that
-    /// the provider tells, a minute at most. This never lifts a limit of its own. By default where it has a
-    /// [limit](Self::limit) or a [quota](Self::quota); otherwise nothing reads the headers.
+    /// `x-ratelimit-remaining-requests`. A deployment with too little left for a request is passed over until there is
+    /// [enough](crate::quota#what-the-provider-says), a minute at most; limits of its own hold all the same. By default
+    /// where it has a [limit](Self::limit) or a [quota](Self::quota); elsewhere nothing reads the headers.
     #[must_use]
     pub fn reported_limits(mut self, heed: bool) -> Self {
         let inner = Arc::make_mut(&mut self.0);

@@ -93,7 +93,7 @@ struct Vitals {
     is_awaited: AtomicBool,
     health: Health,
     concurrency: concurrency::Concurrency,
-    latency: Latency,
+    latency: Arc<Latency>,
     usage: Lock<UsageTotals>,
     /// The mean output of its answers, as the bits of an `f32`, to be read without a lock.
     mean_output: AtomicU32,
@@ -398,6 +398,11 @@ impl Deployment {
     #[must_use]
     pub fn latency(&self) -> &Latency {
         &self.0.vitals.latency
+    }
+
+    /// The same, to be kept where it is read often.
+    pub(crate) fn shared_latency(&self) -> Arc<Latency> {
+        Arc::clone(&self.0.vitals.latency)
     }
 
     /// Equal for handles with the same vitals, different for all others that live at the same time.

@@ -88,10 +88,11 @@ impl Limit {
 
     /// At most `most` US dollars in `window`: any stretch of a length, or a [`Calendar`]'s time.
     ///
-    /// It is taken by what a request is [expected](crate::Deployment::expected) to cost at the deployment's
-    /// [price](crate::Deployment::price), and made exact by what a [`Meter`](crate::llm::Meter) says the answer did: so
-    /// what is spent is above it by no more than the requests in flight cost more than was expected. A deployment without a price
-    /// costs nothing until its answer is priced, by a list; what is never priced is [counted](crate::deployment::UsageTotals::unpriced).
+    /// What a request is [expected](crate::Deployment::expected) to cost at the deployment's
+    /// [price](crate::Deployment::price) is taken with the pick, and made exact by what `llm::Meter` finds that the answer
+    /// did cost: so no more is spent beyond it than the requests then in flight cost more than was expected of them. A
+    /// deployment without a price costs nothing until a list has one for its answer; answers that never get one are
+    /// [counted](crate::deployment::UsageTotals::unpriced).
     ///
     /// Sums are kept in whole billionths of a dollar; `most` is rounded to the nearest, what is charged is rounded up.
     /// Here 0 is a limit: nothing is let through. What is less, or no number, is taken for 0.

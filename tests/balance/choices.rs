@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower::Layer;
 use tower_fleet::{
     Demand, Trail,
-    balance::{BalanceLayer, TagMatch},
+    balance::{BalanceLayer, QueuePolicy, TagMatch},
     cooldown::CooldownLayer,
     error::Refused,
     fallback::{FallbackLayer, FallbackPlan},
@@ -194,4 +194,24 @@ async fn the_picks_of_a_fallback_are_explained_too() {
     let groups = all.iter().filter_map(|one| one.group()).map(tower_fleet::GroupName::as_str);
     assert_eq!(groups.collect::<Vec<_>>(), ["chat", "backup"]);
     assert!(all[0].refused().is_some() && all[1].picked().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_explained_by_the_refusal_before_and_the_pick_after_it() {
+    let one = Deployment::new("one").max_parallel_requests(1);
+    let service = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Script::default()))
+    });
+    let pool = Balance::new(LeastBusy, [(one, service)]).queue(QueuePolicy::new(5));
+    let held = pool.clone().oneshot(request()).await.expect("it is free");
+    let mut request = request();
+    let trail = Trail::explain(&mut request);
+    let mut waiting = tokio_test::task::spawn(pool.oneshot(request));
+    assert!(waiting.poll().is_pending());
+    drop(held);
+    assert!(waiting.await.is_ok());
+    let all = trail.explanations();
+    let told = all.iter().map(|one| (one.refused().map(Refused::reason), one.picked().is_some()));
+    let expected = [(Some(RefusedReason::Full), false), (None, true)];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }

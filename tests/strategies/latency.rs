@@ -104,7 +104,7 @@ async fn while_the_first_answer_is_awaited_an_unknown_one_counts_as_the_median()
     pool.members().insert(fresh.clone(), answering(100_000));
     let held = hold(&pool, 1 + 9 + 3 + 3 + 1);
     // In proportion to speed, the fresh one as the median, its trial included: 9 : 3 : 1 : 3.
-    let [one, three, nine] = all.each_ref().map(|one| one.in_flight());
+    let [one, three, nine] = all.each_ref().map(Deployment::in_flight);
     assert_eq!(one + three + nine + fresh.in_flight(), 17);
     assert!(
         (8..=10).contains(&one) && (3..=4).contains(&three) && nine <= 1,

@@ -130,7 +130,7 @@ impl<B> Service<Request<B>> for Server {
             let head = if stream { MEAN.mul_f64(FIRST_BYTE).min(time) } else { time };
             sleep(head).await;
             let rest = Rest {
-                sleep: Box::pin(sleep(time - head)),
+                sleep: Box::pin(sleep(time.saturating_sub(head))),
                 begun: false,
                 _held: (place.ok(), under_way),
             };

@@ -64,7 +64,7 @@ pub fn all() -> Vec<Entry> {
 #[must_use]
 pub fn classic() -> Vec<Entry> {
     let names = ["WeightedShuffle", "RoundRobin", "PowerOfTwo", "PreferIdle", "LeastBusy"];
-    names.iter().flat_map(|name| all().into_iter().find(|entry| entry.name == *name)).collect()
+    names.iter().filter_map(|name| all().into_iter().find(|entry| entry.name == *name)).collect()
 }
 
 /// The first two cost half of what the others do, and none takes more than twice what it works on.

@@ -143,7 +143,7 @@ pub fn workloads() -> Vec<Workload> {
 #[must_use]
 pub fn performance_workloads(requests: usize) -> Vec<Workload> {
     let case =
-        |name, count, load, first| Workload { count, load, requests, ..Workload::new(name, first) };
+        |name, count, load, first| Workload { count, requests, load, ..Workload::new(name, first) };
     let slow = Nature::Slow { times: 3.0, from: 0.0 };
     vec![
         case("10 at 90 %", 10, 0.9, Nature::Usual),

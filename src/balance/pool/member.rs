@@ -2,13 +2,13 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "a member has far fewer than 2^32 slots")]
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use tokio::time::Instant;
 
 use super::Needs;
 use crate::{
-    deployment::{Admission, Deployment, Probe, Ramp, Refusal},
+    deployment::{Admission, Deployment, Latency, Probe, Ramp, Refusal},
     quota::Room,
     trail::Demand,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Member {
     /// Tells it from an earlier member at the same index.
     pub(super) serial: u32,
     pub(in crate::balance) in_flight: u32,
+    /// Its deployment's, at hand for a pick that reads those of many.
+    pub(in crate::balance) latency: Arc<Latency>,
     /// What the clock of its latencies was when the pool began: reading both for each pick would cost more than a score.
     pub(in crate::balance) clock: u32,
     /// A number a strategy keeps for it.
@@ -67,6 +69,7 @@ impl Member {
     pub(super) fn new(deployment: Deployment, serial: u32, began: Instant) -> Self {
         Self {
             clock: deployment.latency().time(began),
+            latency: deployment.shared_latency(),
             identity: deployment.identity(),
             id_hash: deployment.id_hash(),
             deployment,

@@ -19,6 +19,7 @@ use crate::{
     trail::Tried,
 };
 
+mod candidates;
 mod explain;
 mod fleet;
 mod limits;

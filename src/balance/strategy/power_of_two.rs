@@ -10,6 +10,10 @@ use super::{Candidates, Choice, Strategy};
 pub struct PowerOfTwo;
 
 impl Strategy for PowerOfTwo {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is of one lifetime"
+    )]
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let one = candidates.random()?;
         let other =

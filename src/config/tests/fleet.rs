@@ -7,6 +7,7 @@ use crate::{
     Deployment,
     deployment::{Price, Status},
     llm::PriceList,
+    quota::{Calendar, Limit},
 };
 
 /// The deployments of the fleet that a file makes.
@@ -146,4 +147,46 @@ fn usage_is_asked_of_those_that_surely_tell_it() {
         let [one, _] = two("", &format!("litellm_params: {{{params}}}"), PLAIN);
         assert_eq!(one.get_stream_usage(), Some(asked), "{params}");
     }
+}
+
+#[test]
+fn what_litellm_derives_of_rates_bounds_the_requests_at_a_time() {
+    for (params, parallel) in [
+        ("max_parallel_requests: 2, rpm: 9, tpm: 1000", Some(2)),
+        ("max_parallel_requests: 0, rpm: 9", None),
+        ("rpm: 9, tpm: 1000", Some(9)),
+        ("tpm: 5000", Some(30)),
+        ("tpm: 1", Some(1)),
+        ("itpm: 9", Some(3)),
+        ("", Some(3)),
+    ] {
+        let entry = format!("litellm_params: {{model: gpt-4o, {params}}}");
+        let [one, _] = two("default_max_parallel_requests: 3", &entry, PLAIN);
+        assert_eq!(one.get_max_parallel_requests(), parallel, "{params}");
+    }
+}
+
+#[test]
+fn limits_are_the_deployments_own_or_those_it_shares() {
+    let own = "litellm_params: {model: gpt-4o, rpm: 1, otpm: 2, rpd: 3, daily_reset_time: '06:00', max_budget: 4, \
+               budget_duration: 1mo}, model_info: {quota_group: key, adaptive_concurrency: true}";
+    let day = Calendar::daily().at(Duration::from_secs(6 * 3600));
+    let always =
+        [Limit::otpm(2), Limit::rpd(3).within(day), Limit::dollars(4.0, Calendar::monthly())];
+    let limits = |one: &Deployment| one.limits().iter().map(|it| it.limit).collect::<Vec<_>>();
+    let settings = "provider_budget_config: {openai: {budget_limit: 1, time_period: 1d}}";
+    let [one, other] = two(settings, own, PLAIN);
+    assert_eq!(limits(&one), always);
+    let names =
+        |one: &Deployment| one.quotas().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        (names(&one), names(&other)),
+        (vec!["key".to_owned(), "provider openai".to_owned()], vec!["provider openai".to_owned()])
+    );
+    assert!(one.get_adaptive_concurrency().is_some() && other.get_adaptive_concurrency().is_none());
+    assert!(one.get_reported_limits() && other.get_reported_limits());
+
+    let enforced = format!("{settings}, optional_pre_call_checks: [enforce_model_rate_limits]");
+    let [one, _] = two(&enforced, own, PLAIN);
+    assert_eq!(limits(&one), [&[Limit::rpm(1)][..], &always].concat());
 }

@@ -1,5 +1,7 @@
 //! Deployments with a capacity that only their times or refusals show, under load from a closed loop of callers.
 
+#![expect(clippy::cast_precision_loss, reason = "a few tokens")]
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -10,6 +12,7 @@ use std::{
 };
 
 use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 use tower::{Service, ServiceExt};
 
@@ -100,15 +103,15 @@ impl Service<Request<String>> for Hidden {
             this.seen.fetch_add(1, Ordering::Relaxed);
             let place = match this.excess {
                 Excess::Queues => this.places.acquire().await.unwrap(),
-                Excess::Refuses(status) => match this.places.try_acquire() {
-                    Ok(place) => place,
-                    Err(_) => {
+                Excess::Refuses(status) => {
+                    let Ok(place) = this.places.try_acquire() else {
                         this.refused.fetch_add(1, Ordering::Relaxed);
                         sleep(Duration::from_millis(1)).await;
                         let refusal = Response::builder().status(status);
                         return Ok(refusal.body(String::new()).unwrap());
-                    }
-                },
+                    };
+                    place
+                }
             };
             sleep(time).await;
             drop(place);
@@ -198,8 +201,8 @@ async fn a_deployment_that_refuses_is_given_what_it_takes() {
         load.limits_over(2_000).await;
         let before = load.hidden.refused();
         assert_near(&load.limits_over(2_000).await, capacity, 1.1);
-        let refused = load.hidden.refused() - before;
-        assert!(refused < 200, "{refused} of 2,000 were refused");
+        let turned_away = load.hidden.refused() - before;
+        assert!(turned_away < 200, "{turned_away} of 2,000 were refused");
     }
 }
 
@@ -290,7 +293,9 @@ async fn refusals_at_one_time_are_one_cut() {
     let samples: Vec<_> =
         (0..10).map(|_| deployment.sample(Instant::now(), None).unwrap()).collect();
     sleep(PACE).await;
-    samples.into_iter().for_each(|sample| drop(sample.head(&refusal)));
+    for sample in samples {
+        sample.head(&refusal);
+    }
     assert_eq!(deployment.concurrency_limit(), Some(18));
     let later = deployment.sample(Instant::now(), None).unwrap();
     sleep(PACE).await;
@@ -335,6 +340,27 @@ async fn a_full_member_has_room_again_once_the_limit_has_grown() {
     let second = ask().await.unwrap();
     assert!(ask().await.is_err(), "two at a time");
     drop((held, second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_stream_the_first_bytes_are_awaited() {
+    let policy = AdaptiveConcurrency::refusals_only().initial(1);
+    let deployment = Deployment::new("hidden").adaptive_concurrency(policy);
+    let member = (deployment.clone(), Hidden::new(10, Excess::Queues));
+    let pool = Balance::new(LeastBusy, [member]);
+    let stream = || async {
+        let mut request = Request::new(String::new());
+        Demand { stream: true, ..Demand::default() }.set(&mut request);
+        pool.clone().oneshot(request).await.unwrap().into_body()
+    };
+    for _ in 0..2 * FEWEST_OF_A_ROUND {
+        drop(stream().await);
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(1), "heads alone");
+    for _ in 0..FEWEST_OF_A_ROUND {
+        stream().await.collect().await.unwrap();
+    }
+    assert_eq!(deployment.concurrency_limit(), Some(2));
 }
 
 #[tokio::test(start_paused = true)]

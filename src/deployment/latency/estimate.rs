@@ -1,7 +1,7 @@
 /// A number that follows its samples and fades without them, and when it was last sampled: one word.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Estimate {
-    /// Above 0, so that no estimate has the word of none.
+    /// At least [`LEAST`].
     value: f32,
     /// In milliseconds of a clock that wraps after 49 days.
     at: u32,
@@ -11,9 +11,13 @@ pub(super) struct Estimate {
 /// dozen, and with few, one failure alone is no ruin.
 const STEP: (f32, f32) = (1.0 / 32.0, 0.25);
 
+/// Above 0, so that no estimate has the word of none, and far enough for what is left of it to be a number like others:
+/// subnormal ones are slow.
+const LEAST: f32 = 1e-12;
+
 impl Estimate {
     const fn new(value: f32, at: u32) -> Self {
-        Self { value: value.max(f32::MIN_POSITIVE), at }
+        Self { value: value.max(LEAST), at }
     }
 
     pub(super) const fn of_word(word: u64) -> Option<Self> {
@@ -28,6 +32,11 @@ impl Estimate {
 
     pub(super) const fn value(self) -> f32 {
         self.value
+    }
+
+    /// Whether it is next to nothing.
+    pub(super) const fn is_least(self) -> bool {
+        self.value < 1e-6
     }
 
     /// What is left of it `now`. `rate` is one by the decay time, in seconds.

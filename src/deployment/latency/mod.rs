@@ -24,6 +24,8 @@ mod sampling;
 /// Samples are taken while a [`Strategy`](crate::balance::Strategy) that [reads
 /// them](crate::balance::Strategy::latency_decay) has the deployment; otherwise there are none, and no cost. What is read
 /// here is as of the last sample.
+// In a line of its own: a pick reads those of many, while their answers come in.
+#[repr(align(64))]
 pub struct Latency {
     epoch: Instant,
     /// One by the decay time in seconds, as the bits of an `f32`; 0 while nothing reads.
@@ -114,7 +116,9 @@ impl Latency {
             };
         };
         let faded = |estimate: Estimate| estimate.faded(now, rate);
-        Reading { time: time.map(faded), failed: failed.map(faded) }
+        // Most never fail, and nothing fades to nothing.
+        let share = |failed: Estimate| if failed.is_least() { 0.0 } else { faded(failed) };
+        Reading { time: time.map(faded), failed: failed.map(share) }
     }
 
     /// For how many seconds there was no answer, none where one is awaited; `f32::INFINITY` where there never was any.

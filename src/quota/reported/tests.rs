@@ -27,6 +27,7 @@ fn read(head: &str) -> Option<Reported> {
     reported(&headers, now)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as it is reported")]
 fn left(remaining: u64, seconds: f64) -> Option<Left> {
     Some(Left { remaining, reset: Duration::from_secs_f64(seconds), refills_to: None })
 }

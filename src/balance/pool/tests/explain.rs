@@ -3,6 +3,8 @@
 use super::{super::Draft, *};
 use crate::{
     balance::{Candidates, Choice},
+    deployment::Price,
+    quota::Limit,
     trail::{Considered, Demand, Explanation, Removed},
 };
 
@@ -106,7 +108,9 @@ async fn it_stands_as_before_the_pick() {
 async fn one_tried_is_a_candidate_again_where_nothing_else_is_left() {
     let (mut pool, keys) = pool(weighted(&[1, 1]));
     let mut tried = Tried::default();
-    keys.iter().for_each(|key| tried.add(pool.deployment(*key).expect("it is there")));
+    for key in &keys {
+        tried.add(pool.deployment(*key).expect("it is there"));
+    }
     let explanation = explain(&mut pool, &LeastBusy, None, &tried);
     assert_eq!(removed(&explanation), [("a", None), ("b", None)]);
 }
@@ -228,4 +232,32 @@ async fn the_order_picked_from_is_the_one_spilt_to() {
         spilt += u32::from(is_spilt);
     }
     assert!((20..80).contains(&spilt), "{spilt}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_what_is_short_and_for_how_long() {
+    let (mut pool, keys) = pool([
+        Deployment::new("spent").rpm(1),
+        Deployment::new("poor").limit(Limit::dollars(1.0, MINUTE)).price(Price::new(1.0, 0.0)),
+        Deployment::new("small").tpm(5),
+        Deployment::new("large").tpm(1_000_000),
+    ]);
+    let tried = Tried::default();
+    let others = [keys[1], keys[2], keys[3]];
+    for key in &others {
+        set(&mut pool, *key, |one| one.health().pause());
+    }
+    let held = pick(&mut pool).expect("one may take it");
+    for key in &others {
+        set(&mut pool, *key, |one| one.health().resume());
+    }
+    let demand = Demand { input_tokens: Some(10), ..Demand::default() };
+    let explanation = explain(&mut pool, &LeastBusy, Some(&demand), &tried);
+    let said = removed(&explanation);
+    assert!(matches!(said[0].1, Some(Removed::Limited { wait: Some(wait) }) if wait <= MINUTE));
+    assert_eq!(said[1].1, Some(Removed::TooLarge), "ten dollars of one");
+    assert_eq!(said[2].1, Some(Removed::TooLarge), "ten tokens of five");
+    assert_eq!(said[3], ("large", None));
+    assert!(explanation.picked().is_some_and(|one| one.deployment().id() == "large"));
+    give_back(&mut pool, held);
 }
