@@ -1,15 +1,22 @@
 //! What was understood of a configuration, for `--check`.
 
+mod deployment;
+mod shared;
+
 use std::{collections::HashMap, fmt, time::Duration};
 
 use tower_fleet::{
     Deployment,
-    config::{Config, ConfigError, DeploymentConfig, FailureCounts, RouterSettings},
+    balance::TagMatch,
+    config::{Config, ConfigError, FailureCounts, RouterSettings},
     fleet::Group,
     llm::Provider,
 };
 
-use crate::money::Dollars;
+use self::{
+    deployment::{Limits, Prices, Share},
+    shared::{Queued, Quotas, Together},
+};
 
 /// What a configuration says, as it was understood: no key is in it.
 #[derive(Debug)]
@@ -84,6 +91,26 @@ impl<'a> Report<'a> {
     fn write_routing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let router = &self.config.router;
         write!(f, "\nrouting:\n  strategy: {}", router.routing_strategy.name())?;
+        let args = &router.routing_strategy_args;
+        if let Some(time) = args.ttl {
+            write!(f, ", by the latencies of {}", Seconds(time))?;
+        }
+        if let Some(share) = args.lowest_latency_buffer {
+            write!(f, ", those up to {} % slower than the fastest alike", share * 100.0)?;
+        }
+        write!(f, "{}", Together(router))?;
+        match router.tags {
+            TagMatch::Any => f.write_str("\n  tags: any in common")?,
+            TagMatch::All => f.write_str("\n  tags: all of the request's")?,
+            _ => {}
+        }
+        if let Some(factor) = router.overprovisioning_factor {
+            let share = 100.0 / factor;
+            write!(f, "\n  spill: an order sheds once less than {share:.1} % of it can take any")?;
+        }
+        if let Some(queue) = &router.queue {
+            write!(f, "\n  queue: {}", Queued(queue, router.default_priority))?;
+        }
         let retries = router.num_retries.unwrap_or(RouterSettings::DEFAULT_NUM_RETRIES);
         write!(f, "\n  retries: {retries}{}", Counts(&router.retry_policy))?;
         for (group, counts) in &router.model_group_retry_policy {
@@ -155,6 +182,9 @@ impl<'a> Report<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_deployments(f)?;
+        let deployments = self.config.deployments.iter();
+        let deployments = deployments.filter_map(|one| Some(&self.deployments.get(&one.id)?.0));
+        write!(f, "{}", Quotas::of(deployments))?;
         self.write_routing(f)?;
         self.write_names(f)?;
         let key = if self.config.master_key.is_some() { "set" } else { "none, everybody may ask" };
@@ -163,138 +193,6 @@ impl fmt::Display for Report<'_> {
             f.write_str("\nwarnings:")?;
         }
         self.warnings.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
-    }
-}
-
-/// What a deployment gets, and does not; and its share of its group's traffic.
-struct Limits<'a>(&'a DeploymentConfig, &'a Deployment, Share);
-
-impl fmt::Display for Limits<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(config, deployment, share) = self;
-        write!(f, "{share} of the group")?;
-        if config.blocked {
-            f.write_str(", paused")?;
-        }
-        if let Some(order) = config.order {
-            write!(f, ", order {order}")?;
-        }
-        for (what, limit) in [("requests", config.limits.rpm), ("tokens", config.limits.tpm)] {
-            if let Some(limit) = limit {
-                write!(f, ", {limit} {what} a minute, as a weight")?;
-            }
-        }
-        match config.limits.max_parallel_requests.or(deployment.get_max_parallel_requests()) {
-            Some(0) => f.write_str(", any number of requests at a time")?,
-            Some(limit) => write!(f, ", at most {limit} requests at a time")?,
-            None => {}
-        }
-        if let Some(time) = config.timeout {
-            write!(f, ", {} for an attempt", Seconds(time))?;
-        }
-        if let Some(time) = config.stream_timeout {
-            write!(f, ", {} for one of a stream", Seconds(time))?;
-        }
-        if let Some(retries) = config.num_retries {
-            write!(f, ", {retries} retries")?;
-        }
-        write!(f, "{}", Cooldown::of(config))?;
-        if let Some(tokens) = deployment.get_max_input_tokens().or(config.max_input_tokens) {
-            write!(f, ", input of up to {tokens} tokens")?;
-        }
-        if let Some(region) = &config.region_name {
-            write!(f, ", region {region}")?;
-        }
-        if let Some(endpoints) = deployment.get_endpoints() {
-            write!(f, ", only for {}", endpoints.join(", "))?;
-        }
-        if let Some(mode) = &config.mode {
-            write!(f, ", mode {mode}")?;
-        }
-        match deployment.get_images().or(config.supports_vision) {
-            Some(true) => f.write_str(", with images")?,
-            Some(false) => f.write_str(", without images")?,
-            None => {}
-        }
-        match config.include_usage {
-            Some(true) => f.write_str(", asked for the usage of streams"),
-            Some(false) => f.write_str(", not asked for the usage of streams"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A weight and the sum of those of its group.
-#[derive(Clone, Copy, Debug)]
-struct Share(u32, u64);
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(weight, sum) = *self;
-        // In tenths, rounded.
-        let tenths = (u64::from(weight) * 1000 + sum / 2) / sum.max(1);
-        match (tenths / 10, tenths % 10) {
-            (0, 0) if weight > 0 => f.write_str("less than 0.1 %"),
-            (whole, 0) => write!(f, "{whole} %"),
-            (whole, tenth) => write!(f, "{whole}.{tenth} %"),
-        }
-    }
-}
-
-/// When a deployment is cooled, as far as something says it.
-struct Cooldown<'a> {
-    time: Option<Duration>,
-    allowed_fails: Option<u32>,
-    policy: &'a FailureCounts,
-}
-
-impl<'a> Cooldown<'a> {
-    const fn of(config: &'a DeploymentConfig) -> Self {
-        let DeploymentConfig { cooldown_time, allowed_fails, allowed_fails_policy, .. } = config;
-        Self { time: *cooldown_time, allowed_fails: *allowed_fails, policy: allowed_fails_policy }
-    }
-}
-
-impl fmt::Display for Cooldown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.time {
-            Some(Duration::ZERO) => f.write_str(", never cooled")?,
-            Some(time) => write!(f, ", cooled for {}", Seconds(time))?,
-            None => {}
-        }
-        if let Some(count) = self.allowed_fails {
-            write!(f, ", cooled after more than {count} failures a minute")?;
-        }
-        if !self.policy.is_empty() {
-            write!(f, ", failures a minute allowed by kind{}", Counts(self.policy))?;
-        }
-        Ok(())
-    }
-}
-
-/// What the tokens of a deployment cost, by the million, as price lists have it.
-struct Prices<'a>(&'a Deployment);
-
-impl fmt::Display for Prices<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(price) = self.0.get_price() else { return f.write_str("price not known") };
-        let million = |price: f64| Dollars(price * 1e6);
-        write!(f, "{} in, {} out", million(price.input), million(price.output))?;
-        let more = [
-            ("from a cache", price.cached),
-            ("into a cache", price.cache_written),
-            ("of reasoning", price.reasoning),
-        ];
-        for (what, price) in more {
-            if let Some(price) = price {
-                write!(f, ", {} {what}", million(price))?;
-            }
-        }
-        f.write_str(", for a million tokens")?;
-        match price.tiers.iter().map(|tier| tier.above).min() {
-            Some(above) => write!(f, "; others above {above} tokens of input"),
-            None => Ok(()),
-        }
     }
 }
 

@@ -239,8 +239,13 @@ async fn the_state_of_the_fleet_holds_no_secret_and_no_address() {
     send(ask(&url, "m")).await;
     let answer = get(format!("{url}/fleet")).await;
     assert!(!answer.body.contains("key-of") && !answer.body.contains("127.0.0.1"));
-    let expected = json!({"deployments": [{
-        "group": "m", "id": "a", "order": 3, "weight": 1, "in_flight": 0, "picked": 1, "status": "ready",
+    let groups = json!([{"group": "m", "strategy": "simple-shuffle", "waiting": 0}]);
+    let expected = json!({"groups": groups, "quotas": [], "deployments": [{
+        "group": "m", "id": "a", "order": 3, "weight": 1, "tags": [], "in_flight": 0, "picked": 1, "status": "ready",
+        "max_parallel_requests": null, "concurrency_limit": null,
+        "limits": [], "budgets": [], "quotas": [], "headroom": 1.0,
+        "latency": {"first_byte": null, "first_chunk": null, "per_token": null},
+        "failed_share": null, "cached_share": null,
         "succeeded": 1, "failed": 0, "cancelled": 0, "ejections": 0,
         "usage": {
             "answers": 0, "input": 0, "cached": 0, "cache_written": 0, "output": 0, "reasoning": 0,

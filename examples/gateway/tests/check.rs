@@ -29,6 +29,15 @@ fn every_setting_is_told() {
         "weight: 0.7",
         "rpm: 100",
         "tpm: 100",
+        "itpm: 100",
+        "otpm: 100",
+        "rpd: 100",
+        "tpd: 100",
+        "rpd: 100, daily_reset_time: '06:30'",
+        "rpd: 0",
+        "max_budget: 5, budget_duration: 1d",
+        "max_budget: 5, budget_duration: 1mo",
+        "tags: [fast]",
         "order: 2",
         "timeout: 7",
         "stream_timeout: 7",
@@ -54,9 +63,29 @@ fn every_setting_is_told() {
         "supported_endpoints: [/v1/embeddings], enforce_supported_endpoints: true",
         "mode: chat",
         "blocked: true",
+        "quota_group: team",
+        "adaptive_concurrency: true",
     ];
     let router = [
         "routing_strategy: least-busy",
+        "routing_strategy: latency-based-routing",
+        "routing_strategy_args: {ttl: 7}",
+        "routing_strategy_args: {lowest_latency_buffer: 0.1}",
+        "optional_pre_call_checks: [session_affinity]",
+        "optional_pre_call_checks: [deployment_affinity]",
+        "optional_pre_call_checks: [prompt_caching]",
+        "optional_pre_call_checks: [responses_api_deployment_check]",
+        "optional_pre_call_checks: [session_affinity], deployment_affinity_ttl_seconds: 7",
+        "optional_pre_call_checks: [session_affinity], session_affinity_repin_on_failover: true",
+        "enable_tag_filtering: true",
+        "enable_tag_filtering: true, tag_filtering_match_any: false",
+        "overprovisioning_factor: 1.4",
+        "provider_budget_config: {azure: {budget_limit: 5, time_period: 1d}}",
+        "queue: {max_waiting: 7}",
+        "queue: {max_waiting: 7, max_wait: 7}",
+        "queue: {max_waiting: 7, before_fallback: true}",
+        "queue: {max_waiting: 7, classes: [{up_to: 0, share: 0.5}]}",
+        "queue: {max_waiting: 7}, default_priority: 7",
         "num_retries: 7",
         "retry_policy: {TimeoutErrorRetries: 7}",
         "model_group_retry_policy: {m: {TimeoutErrorRetries: 7}}",
@@ -86,6 +115,28 @@ fn every_setting_is_told() {
             assert_ne!(*before, told, "{setting} looks like {other}");
         }
         seen.push((setting, told));
+    }
+}
+
+#[test]
+fn limits_and_what_shares_them_are_told() {
+    let params = ", rpm: 5, max_budget: 0.5, budget_duration: 1mo";
+    let checks = "optional_pre_call_checks: [enforce_model_rate_limits, session_affinity]";
+    let groups = "quota_groups: {team: {tpm: 1000}}";
+    let budget = "provider_budget_config: {azure: {budget_limit: 2, time_period: 1d}}";
+    let queue = "queue: {max_waiting: 9, max_wait: 3, classes: [{up_to: 0, share: 0.5}]}";
+    let router = format!(", {checks}, {groups}, {budget}, {queue}");
+    let told = told(params, ", quota_group: team", &router);
+    for line in [
+        "      76.9 % of the group, at most 5 requests in 60 s, at most 0.5 dollars in a calendar month, in the quota group team, at most \
+         5 requests at a time",
+        "quotas:",
+        "  team: 1000 tokens in 60 s, for a together",
+        "  provider azure: 2 dollars in 86400 s, for a together",
+        "  kept together: by a session",
+        "  queue: up to 9 requests of a group wait, for 3 s at most; 50 % are for those up to priority 0",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }
 }
 
