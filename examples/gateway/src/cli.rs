@@ -2,15 +2,17 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// What a company's network may stumble over.
-const OUTBOUND: &str = "\
+/// What no option says.
+const MORE: &str = "\
 Deployments are reached directly: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are not read. Trusted are \
 the public authorities that Mozilla trusts (webpki-roots), not the system's, and those of the PEM file that \
-SSL_CERT_FILE names.";
+SSL_CERT_FILE names.
+
+RUST_LOG=tower_fleet_gateway=debug logs why each request goes where it does.";
 
 /// Sends OpenAI and Anthropic requests across a fleet of deployments: balances, cools down, retries, falls back.
 #[derive(Debug, Parser)]
-#[command(version, after_help = OUTBOUND)]
+#[command(version, after_help = MORE)]
 pub struct Args {
     /// A LiteLLM configuration file; without one, simulated deployments are started
     #[arg(long, value_name = "FILE")]

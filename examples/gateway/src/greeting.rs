@@ -94,17 +94,21 @@ impl fmt::Display for Greeting<'_> {
             {}\n\n\
             A model that soon is at its limit, and falls back:\n\n  \
             for i in 1 2 3 4 5; do {}; done\n\n\
+            A limit in the configuration: the fourth request of a minute goes to the other deployment, and the answer \
+            says why:\n\n  \
+            for i in 1 2 3 4; do {}; done\n\n\
             Anthropic's API:\n\n  \
             {}\n\n\
             Too long an input for the model, which another takes:\n\n  \
             {}\n\n\
-            How the deployments are and what they cost, and the models:\n\n  \
+            How the deployments are, what is left of their limits and what they cost, and the models:\n\n  \
             curl -s {url}/fleet\n  \
             curl -s {url}/v1/models\n\n\
             Each request is a line below; Ctrl-C ends.",
             chat("-i", "chat", ""),
             chat("-N", "chat", r#""stream": true, "#),
             chat("-s -o /dev/null -D -", "capped", ""),
+            chat("-s -o /dev/null -D - -H 'x-fleet-explain: true'", "rated", ""),
             ask("-i", "messages", "claude", r#""max_tokens": 64, "#, "Hello"),
             ask("-i", "chat/completions", "brief", "", LONG),
         )

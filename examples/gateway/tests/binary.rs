@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -336,6 +336,53 @@ async fn the_log_says_what_the_body_of_an_error_meant() {
         let expected = format!("INFO POST /v1/chat/completions {model} {told}");
         assert_eq!(timeless(&line(&mut errors).await), expected);
     }
+}
+
+#[tokio::test]
+async fn the_log_says_which_limit_refused_and_who_waited() {
+    let permits = std::sync::Arc::new(Semaphore::new(0));
+    let until_permitted = std::sync::Arc::clone(&permits);
+    let slow = Upstream::start(move |_| {
+        let permits = std::sync::Arc::clone(&until_permitted);
+        async move {
+            permits.acquire().await.unwrap().forget();
+            response(200, &[], "{}")
+        }
+    });
+    let entries = [
+        entry("rated", "a", &Upstream::fixed(200, &[], "{}").await.base, ", rpm: 1"),
+        entry("one", "b", &slow.await.base, ", max_parallel_requests: 1"),
+    ];
+    let settings = "router_settings:
+  optional_pre_call_checks: [enforce_model_rate_limits]
+  queue: {max_waiting: 9, max_wait: 5}
+";
+    let text = format!("model_list:\n{}{settings}", entries.concat());
+    let mut command = command();
+    command
+        .env("RUST_LOG", "tower_fleet_gateway=debug")
+        .arg("--config")
+        .arg(file("limited", &text));
+    let (mut child, url) = spawned(&mut command).await;
+    send(ask(&url, "rated")).await;
+    send(ask(&url, "rated")).await;
+    let both = async { tokio::join!(send(ask(&url, "one")), send(ask(&url, "one"))) };
+    let permit = async {
+        let groups = async || get(format!("{url}/fleet")).await.json()["groups"].clone();
+        while groups().await[1]["waiting"] != 1 {}
+        permits.add_permits(2);
+    };
+    timeout(PATIENCE, async { tokio::join!(both, permit) }).await.expect("answers in time");
+    child.start_kill().unwrap();
+    let errors = rest(child.stderr.take().unwrap()).await;
+    for part in [
+        "DEBUG picked a of group rated\n  a  0 in flight  can be picked: picked\n",
+        " | every deployment of group rated has had all it may have in a time: 1 requests in 60 s, try again in ",
+        "ms in the queue\n",
+    ] {
+        assert!(errors.contains(part), "{part}\n{errors}");
+    }
+    assert!(!errors.contains("key-of"), "{errors}");
 }
 
 #[tokio::test]

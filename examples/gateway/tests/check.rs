@@ -128,8 +128,9 @@ fn limits_and_what_shares_them_are_told() {
     let router = format!(", {checks}, {groups}, {budget}, {queue}");
     let told = told(params, ", quota_group: team", &router);
     for line in [
-        "      76.9 % of the group, at most 5 requests in 60 s, at most 0.5 dollars in a calendar month, in the quota group team, at most \
-         5 requests at a time",
+        "      76.9 % of the group, at most 5 requests in 60 s, at most 0.5 dollars in a calendar month, \
+         in the quota group team, at most 5 requests at a time, \
+         only for /chat/completions, /completions, /embeddings, /responses",
         "quotas:",
         "  team: 1000 tokens in 60 s, for a together",
         "  provider azure: 2 dollars in 86400 s, for a together",

@@ -124,6 +124,23 @@ async fn a_model_at_its_limit_falls_back() {
 }
 
 #[tokio::test]
+async fn what_is_over_a_limit_of_the_configuration_goes_to_the_sibling() {
+    let url = simulated().await;
+    for _ in 0..3 {
+        assert_eq!(send(ask(&url, "rated")).await.fleet(), ["three", "1", "0"].map(Some));
+    }
+    let mut fourth = ask(&url, "rated");
+    fourth.headers_mut().insert("x-fleet-explain", "true".parse().unwrap());
+    let fourth = send(fourth).await;
+    assert_eq!(fourth.fleet(), ["more", "1", "0"].map(Some));
+    let why = fourth.header("x-fleet-explanation").unwrap();
+    assert!(
+        why.starts_with("picked more; three has too little left of 3 requests in 60 s"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
 async fn too_long_an_input_goes_where_it_fits() {
     let url = simulated().await;
     let ask = |text: &str| {

@@ -32,6 +32,10 @@ enum Kind {
     Sound,
     Flaky,
     Limited,
+    /// Its limit stands in the configuration.
+    Rated,
+    /// Takes what is too much for the one before it.
+    Spare,
     Small,
     Anthropic,
 }
@@ -67,6 +71,14 @@ pub(super) static MANNERS: &[Manner] = &[
         Kind::Limited,
     ),
     manner(
+        ("rated", "three"),
+        "takes 3 requests a minute, by the configuration",
+        40,
+        (0.25, 1.0),
+        Kind::Rated,
+    ),
+    manner(("rated", "more"), "takes what is too much for it", 40, (0.5, 2.0), Kind::Spare),
+    manner(
         ("brief", "small"),
         "takes 16 tokens; what is longer falls back to chat",
         40,
@@ -79,6 +91,15 @@ pub(super) static MANNERS: &[Manner] = &[
 impl Manner {
     pub(super) fn is_anthropic(&self) -> bool {
         self.kind == Kind::Anthropic
+    }
+
+    /// What else the configuration says of it.
+    pub(super) fn params(&self) -> &'static str {
+        match self.kind {
+            Kind::Rated => "{order: 1, rpm: 3}",
+            Kind::Spare => "{order: 2}",
+            _ => "{}",
+        }
     }
 }
 
@@ -93,7 +114,7 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn of(manner: &Manner) -> Self {
         match manner.kind {
-            Kind::Sound | Kind::Anthropic => Self::Never,
+            Kind::Sound | Kind::Rated | Kind::Spare | Kind::Anthropic => Self::Never,
             Kind::Flaky => Self::EveryThird(AtomicU32::new(0)),
             Kind::Limited => Self::Limit(Mutex::new(Bucket::full(3.0, Duration::from_secs(5)))),
             Kind::Small => Self::TooLong,

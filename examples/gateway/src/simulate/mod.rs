@@ -51,6 +51,7 @@ pub async fn start() -> Result<Config, BoxError> {
             yaml,
             "  - model_name: {group}\n    \
                  litellm_params:\n      \
+                   <<: {}\n      \
                    model: {provider}/{id}-1\n      \
                    api_base: http://{address}/v1\n      \
                    input_cost_per_token: {input}\n      \
@@ -60,12 +61,14 @@ pub async fn start() -> Result<Config, BoxError> {
                    id: {id}\n      \
                    supported_endpoints: [{}]\n      \
                    enforce_supported_endpoints: true",
+            manner.params(),
             endpoints.join(", "),
         )?;
         tokio::spawn(axum::serve(listener, router(manner)).into_future());
     }
     yaml.push_str(
         "router_settings:\n  \
+           optional_pre_call_checks: [enforce_model_rate_limits]\n  \
            fallbacks: [{capped: [chat]}]\n  \
            context_window_fallbacks: [{brief: [chat]}]\n",
     );
