@@ -21,7 +21,7 @@
 //!
 //! | layer | what it does | alone |
 //! |---|---|---|
-//! | [`balance`] | sends each request to one of several deployments, exactly the least busy one if you like | balances |
+//! | [`balance`] | sends each request to one of several deployments: by load, latency, cost, limits or what it belongs to; or lets it wait | balances |
 //! | [`cooldown`] | sets a deployment aside when it fails, brings it back with care | a circuit breaker |
 //! | [`retry`] | sends a failed request again, to another deployment first | retries |
 //! | [`fallback`] | sends it to another group, or another service | falls back to a service |
@@ -29,6 +29,10 @@
 //! | [`upstream`] | base URL and headers of a deployment | a base URL for a client |
 //! | [`fleet`] | groups by name, aliases, wildcards; all of it as one layer | routes by name |
 //! | `llm` | reads requests to inference APIs and fits them to deployments, judges and counts the answers | each of them |
+//!
+//! [Limits](quota) of requests, tokens and money are no layer: they are part of the pick, whatever the strategy, so a
+//! deployment that has had its share is passed over and its sibling answers. Why a request went where it went,
+//! [`Trail::explain`] tells.
 //!
 //! # Example
 //!

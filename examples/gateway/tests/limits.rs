@@ -299,3 +299,22 @@ async fn times_are_told_where_the_strategy_goes_by_them() {
     assert!(time < PATIENCE && !time.is_zero());
     assert_eq!(state["failed_share"], 0.0);
 }
+
+#[tokio::test]
+async fn a_request_names_its_strategy_among_those_there_are() {
+    let [a, b] = [up().await, up().await];
+    let entries = [entry("m", "a", &a.base, ""), entry("m", "b", &b.base, "")];
+    let url = gateway(&entries, "").await;
+    let by = |strategy: &str| {
+        let mut request = ask(&url, "m");
+        request.headers_mut().insert("x-routing-strategy", strategy.parse().unwrap());
+        request
+    };
+    for _ in 0..4 {
+        assert_eq!(send(by("round-robin")).await.status, 200);
+    }
+    assert_eq!((a.got().len(), b.got().len()), (2, 2));
+    let unknown = send(by("at-random")).await;
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.body.contains("x-routing-strategy"), "{}", unknown.body);
+}

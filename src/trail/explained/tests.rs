@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::RefusedReason;
+use crate::{error::RefusedReason, quota::Limit};
 
 fn considered(id: &str, in_flight: u32, removed: Option<Removed>) -> Considered {
     let deployment = Deployment::new(id);
@@ -12,6 +12,8 @@ async fn it_reads_as_a_table() {
         wait: Duration::from_millis(12_340),
         cause: Some(FailureKind::RateLimited),
     };
+    let wait = Some(Duration::from_secs(9));
+    let limited = Removed::Limited { limit: Limit::rpm(5), wait };
     let explanation = Explanation {
         group: Some("chat".into()),
         at: Instant::now(),
@@ -20,6 +22,7 @@ async fn it_reads_as_a_table() {
             Considered { score: Some(1.0), picked: true, ..considered("eu-22", 1, None) },
             Considered { score: Some(2.5), ..considered("eu-3", 4, None) },
             considered("us", 0, Some(Removed::Ramping { share: 0.25 })),
+            considered("asia", 0, Some(limited)),
         ],
         refused: None,
     };
@@ -28,7 +31,8 @@ picked eu-22 of group chat
   eu-1   17 in flight  is cooling for 12.3 s more (rate_limited)
   eu-22   1 in flight  score 1: picked
   eu-3    4 in flight  score 2.5
-  us      0 in flight  takes 25 % of its share so far";
+  us      0 in flight  takes 25 % of its share so far
+  asia    0 in flight  has too little left of 5 requests in 60 s, for 9.0 s more";
     assert_eq!(explanation.to_string(), table);
 }
 

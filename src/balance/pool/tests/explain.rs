@@ -254,7 +254,7 @@ async fn it_says_what_is_short_and_for_how_long() {
     let demand = Demand { input_tokens: Some(10), ..Demand::default() };
     let explanation = explain(&mut pool, &LeastBusy, Some(&demand), &tried);
     let said = removed(&explanation);
-    assert!(matches!(said[0].1, Some(Removed::Limited { wait: Some(wait) }) if wait <= MINUTE));
+    assert!(matches!(said[0].1, Some(Removed::Limited { wait: Some(wait), .. }) if wait <= MINUTE));
     assert_eq!(said[1].1, Some(Removed::TooLarge), "ten dollars of one");
     assert_eq!(said[2].1, Some(Removed::TooLarge), "ten tokens of five");
     assert_eq!(said[3], ("large", None));

@@ -46,6 +46,9 @@ async fn as_many_pass_as_may_and_the_next_one_exactly_when_it_may() {
     let refused = next_for(&mut pool, &tokens(1)).unwrap_err();
     let wait = 55 * second;
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Limited, Some(wait)));
+    assert_eq!(refused.limit(), Some(Limit::rpm(5)));
+    let told = "every deployment has had all it may have in a time: 5 requests in 60 s, try again in 55.0 s";
+    assert_eq!(refused.to_string(), told);
     advance(wait.saturating_sub(NANO)).await;
     let refused = next_for(&mut pool, &tokens(1)).unwrap_err();
     assert_eq!(refused.wait(), Some(NANO));
