@@ -28,7 +28,7 @@ async fn by_latency_a_new_deployment_is_tried_and_not_taken_for_the_fastest() {
         assert_eq!(fleet.ask("chat").await, Ok(200));
     }
     let [fast, slow] = fleet.asked(["a", "b"]);
-    assert!(slow >= 1 && slow <= 20, "{fast} {slow}");
+    assert!((1..=20).contains(&slow), "{fast} {slow}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,8 +101,8 @@ fn session(head: Builder) -> Builder {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_stays_with_a_deployment_where_the_file_asks_for_it() {
-    let caller = |head: Builder| head.header("authorization", "Bearer sk-1");
     type Headers = fn(Builder) -> Builder;
+    let caller = |head: Builder| head.header("authorization", "Bearer sk-1");
     let cases: [(&str, Headers, bool); 4] = [
         ("[session_affinity]", session, true),
         ("[deployment_affinity]", caller, true),
