@@ -8,7 +8,9 @@ use super::rounded;
 
 #[derive(Serialize)]
 pub(super) struct Limit {
-    limit: String,
+    /// Such as `5 requests in 60 s`.
+    #[serde(rename = "limit")]
+    text: String,
     unit: &'static str,
     most: f64,
     /// May be above the most, where answers took more than was expected.
@@ -48,7 +50,7 @@ impl Limit {
         #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
         let [most, used] = [limit.most(), used].map(|amount| amount as f64 / scale);
         let wait = |at: Instant| rounded(at.saturating_duration_since(Instant::now()));
-        Self { limit: limit.to_string(), unit, most, used, room_in: room_at.map(wait) }
+        Self { text: limit.to_string(), unit, most, used, room_in: room_at.map(wait) }
     }
 }
 
