@@ -64,16 +64,15 @@ fn is_yes(value: &[u8]) -> bool {
     ["", "1", "true", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes.as_bytes()))
 }
 
-/// On one line: `picked us: eu is cooling for 12.0 s more (rate_limited), us can be picked: picked`.
+/// On one line: `picked us; eu is cooling for 12.0 s more (rate_limited); us can be picked: picked`.
 fn compact(pick: &Explanation) -> String {
     let mut text = match (pick.picked(), pick.refused()) {
         (Some(picked), _) => format!("picked {}", picked.deployment().id()),
         (None, Some(refused)) => format!("refused: {refused}"),
         (None, None) => "picked none".to_owned(),
     };
-    for (index, one) in pick.considered().iter().enumerate() {
-        let between = if index == 0 { "; " } else { ", " };
-        let _ = write!(text, "{between}{} {one}", one.deployment().id());
+    for one in pick.considered() {
+        let _ = write!(text, "; {} {one}", one.deployment().id());
     }
     text
 }

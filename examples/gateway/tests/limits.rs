@@ -276,8 +276,8 @@ async fn each_attempt_is_explained() {
     let why = told.header(EXPLANATION).unwrap();
     assert_eq!(
         why,
-        "picked a; a can be picked: picked, b is of another order -> \
-         picked b; a was tried before, b can be picked: picked"
+        "picked a; a can be picked: picked; b is of another order -> \
+         picked b; a was tried before; b can be picked: picked"
     );
 }
 
