@@ -37,6 +37,7 @@ fn from_a_client(url: &str, bearer: &str, path: &str, body: &str) -> Request<Str
         .header("api-key", "hunter2-api-key")
         .header("x-litellm-api-key", "hunter2-x-litellm-api-key")
         .header("cookie", "session=hunter2-cookie")
+        .header("x-fleet-explain", "true")
         .header("proxy-authorization", "Basic hunter2-proxy")
         .body(body.to_owned())
         .unwrap()
@@ -99,6 +100,7 @@ fn command(config: &PathBuf) -> Command {
     command
         .args(["--port", "0", "--config"])
         .arg(config)
+        .env("RUST_LOG", "tower_fleet_gateway=debug")
         .env("REDACTION_KEY", "hunter2-environment")
         .env("OPENAI_API_KEY", "hunter2-openai")
         .kill_on_drop(true)
