@@ -333,3 +333,25 @@ fn from_many_threads_and_groups_no_place_is_taken_twice_or_lost() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guess_keeps_no_request_away_for_good() {
+    let small = Deployment::new("small").tpm(100);
+    let pool = Balance::new(LeastBusy, [(small.clone(), client())]);
+    // Nothing says how long the answer may become; a short answer would be more than all there is.
+    let mut demand = Demand::default();
+    demand.input_tokens = Some(40);
+    let mut unbounded = request();
+    demand.clone().set(&mut unbounded);
+    assert!(pool.clone().oneshot(unbounded.clone()).await.is_ok());
+    assert_eq!(small.limits()[0].used, 100, "it may take all");
+    let refused = refusal(&pool.clone().oneshot(unbounded).await);
+    assert_eq!(refused, Some((RefusedReason::Limited, Some(MINUTE))));
+
+    // What a request says is no guess.
+    let mut bounded = request();
+    demand.output_tokens = Some(200);
+    demand.set(&mut bounded);
+    let refused = refusal(&pool.clone().oneshot(bounded).await);
+    assert_eq!(refused.map(|(reason, _)| reason), Some(RefusedReason::TooLarge));
+}

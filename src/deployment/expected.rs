@@ -17,7 +17,8 @@ pub struct Expected {
 impl Deployment {
     /// What a request that asks for `demand` is expected to take here: the input as it was estimated, the output as long
     /// as it may become. Where the demand does not say, the mean of the [answers](Self::usage) so far; before there is
-    /// one, a token of input and 256 of output, a short answer.
+    /// one, a token of input and 256 of output, a short answer. Under a [limit](crate::quota) no more than that of what
+    /// is not said is set aside.
     #[must_use]
     pub fn expected(&self, demand: Option<&Demand>) -> Expected {
         let input = demand.and_then(|demand| demand.input_tokens);

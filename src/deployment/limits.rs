@@ -126,7 +126,7 @@ impl Deployment {
     /// Whether [what the provider says](Self::reported_limits) is heeded.
     #[must_use]
     pub fn get_reported_limits(&self) -> bool {
-        self.0.limits.hear.unwrap_or(self.0.limits.all.is_some())
+        self.0.limits.hear.unwrap_or(self.is_limited())
     }
 
     /// Its own [limits](Self::limit), and how much of each is used now.
@@ -268,11 +268,31 @@ impl Deployment {
         }
     }
 
+    /// What a request is expected to take; of what it does not say itself no more than there ever is, as a guess must
+    /// not keep it from a deployment for good.
     fn charge(&self, demand: Option<&Demand>) -> Charge {
         let expected = self.expected(demand);
+        let most = |unit| {
+            let quotas = self.0.limits.all.iter().flat_map(|all| all.iter());
+            let limits = quotas.filter(|quota| quota.concerns(demand)).flat_map(Quota::limits);
+            let of_unit = limits.filter(|limit| limit.unit() == unit).map(Limit::most);
+            of_unit.min().unwrap_or(u64::MAX)
+        };
         // At least what the least request takes, so that none fits where that one does not.
-        let (input, output) = (expected.input.max(1), expected.output.max(1));
-        Charge { requests: 1, input, output, dollars: self.dollars(input, output) }
+        let (mut input, mut output) = (expected.input.max(1), expected.output.max(1));
+        let mut surely = input;
+        if demand.is_none_or(|demand| demand.input_tokens.is_none()) {
+            surely = 1;
+            let all = most(Unit::Tokens).saturating_sub(1);
+            input = input.min(most(Unit::InputTokens)).min(all).max(1);
+        }
+        if demand.is_some_and(|demand| demand.output_tokens.is_some()) {
+            return Charge { requests: 1, input, output, dollars: self.dollars(input, output) };
+        }
+        let rest = most(Unit::Tokens).saturating_sub(input);
+        output = output.min(most(Unit::OutputTokens)).min(rest).max(1);
+        let dollars = self.dollars(input, output).min(most(Unit::Dollars));
+        Charge { requests: 1, input, output, dollars: dollars.max(self.dollars(surely, 1)) }
     }
 
     /// What the least request takes: where anything costs money, some of it.

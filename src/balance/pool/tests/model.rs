@@ -121,7 +121,7 @@ impl Bench {
                 } else {
                     Some(RefusedReason::Unsupported)
                 },
-                has: self.room(one, tokens(demand)),
+                has: self.room(one, tokens(demand, one)),
                 standing,
             }
         };
@@ -220,7 +220,7 @@ impl Bench {
                             from,
                             at: self.now,
                             requests: 1,
-                            tokens: tokens(&asked),
+                            tokens: tokens(&asked, &picked.deployment),
                         });
                     }
                 }
@@ -442,8 +442,13 @@ fn tags_match(one: &Deployment, group: &[&Deployment], asked: &[Arc<str>], how: 
 }
 
 /// What a request that asks for `demand` is expected to take.
-fn tokens(demand: &Demand) -> u64 {
-    demand.input_tokens.unwrap_or(1).max(1) + demand.output_tokens.unwrap_or(256).max(1)
+fn tokens(demand: &Demand, one: &Deployment) -> u64 {
+    let input = demand.input_tokens.unwrap_or(1).max(1);
+    let limits = limits(one).into_iter().map(|(_, limit)| limit);
+    let most = limits.filter(|limit| limit.unit() == Unit::Tokens).map(|limit| limit.most()).min();
+    // No guess is more than there ever is.
+    let guess = || most.map_or(256, |most| most.saturating_sub(input).clamp(1, 256));
+    input + demand.output_tokens.unwrap_or_else(guess).max(1)
 }
 
 /// All that `one` is held to, and by what name that counts.
