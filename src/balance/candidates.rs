@@ -28,7 +28,7 @@ pub struct Candidates<'a> {
     pub(super) rng: &'a mut Rng,
     /// When the pool began.
     pub(super) epoch: Instant,
-    pub(super) filter: Filter<'a>,
+    pub(super) filter: &'a Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
     pub(super) group: usize,
@@ -184,7 +184,7 @@ impl Candidates<'_> {
 
     /// Every candidate, in no order to rely on.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'_>> {
-        accepted(self.members, self.tier, &self.filter, self.kept)
+        accepted(self.members, self.tier, self.filter, self.kept)
     }
 
     /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
@@ -332,7 +332,7 @@ impl Candidates<'_> {
         let member = &self.members[index as usize];
         member.is_in
             && member.tier == self.tier
-            && accepts(self.members, index, &self.filter, self.kept)
+            && accepts(self.members, index, self.filter, self.kept)
     }
 
     /// Where the member is whose id has this hash; none where it is gone.
@@ -342,7 +342,7 @@ impl Candidates<'_> {
         if self.accepts(index) {
             return Some(Place::Here(Choice(index)));
         }
-        let unthinned = Filter { roll: None, ..self.filter };
+        let unthinned = Filter { roll: None, ..*self.filter };
         if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
@@ -361,13 +361,17 @@ fn accepted<'a>(
     let all = filter.is_open() && kept.is_none();
     members.iter().zip(0..).filter_map(move |(member, index)| {
         let is_there = member.is_in && member.tier == tier;
-        let accepted = is_there && (all || accepts(members, index, filter, kept));
+        let accepted = is_there && (all || passes(members, index, filter, kept));
         accepted.then_some(Candidate { member, index })
     })
 }
 
 #[inline]
 fn accepts(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
+    filter.is_open() && kept.is_none() || passes(members, index, filter, kept)
+}
+
+fn passes(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))
 }
