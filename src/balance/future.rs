@@ -227,8 +227,8 @@ where
     S::Error: Into<BoxError>,
     P: Strategy,
 {
-    /// The first contender that is ready; an error when none is left.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Contender<S>, Error>> {
+    /// Which contender is ready first; an error when none is left.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         // Sent already; nothing is left to come.
         let Some(request) = &self.request else { return Poll::Pending };
         let mut index = 0;
@@ -236,10 +236,7 @@ where
             while let Some(contender) = self.contenders.get_mut(index) {
                 let readiness = contender.service.poll_ready(cx);
                 if let Poll::Ready(Ok(())) = readiness {
-                    match self.contenders.take(index) {
-                        Some(ready) => return Poll::Ready(Ok(ready)),
-                        None => break,
-                    }
+                    return Poll::Ready(Ok(index));
                 }
                 let search =
                     self.search.get_or_insert_with(|| Box::new(Search::begin(request, contender)));
@@ -282,7 +279,8 @@ where
     }
 
     /// Sends the request to a contender that is ready; nothing where it is sent already.
-    fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
+    fn call(&mut self, ready: usize) -> Option<(S::Future, Called)> {
+        let contender = self.contenders.take(ready)?;
         let Contender { mut service, mut lease, admission, spare, picked: started } = contender;
         let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
