@@ -190,7 +190,10 @@ impl Candidates<'_> {
     /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
     /// so. A step for each candidate.
     pub fn lowest(&mut self, mut score: impl FnMut(Candidate<'_>) -> f64) -> Option<Choice> {
-        self.first_of(|candidate| [score(candidate), 0.0])
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [score, 0.0])
+        })
     }
 
     /// The same, but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
@@ -198,20 +201,51 @@ impl Candidates<'_> {
         &mut self,
         mut score: impl FnMut(Candidate<'_>) -> f64,
     ) -> Option<Choice> {
-        self.first_of(|candidate| [score(candidate), candidate.load()])
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [score, candidate.load()])
+        })
     }
 
-    /// The candidate whose scores come first.
-    fn first_of(&mut self, mut scores: impl FnMut(Candidate<'_>) -> [f64; 2]) -> Option<Choice> {
+    /// The [least busy](Candidate::load) of the candidates whose score is no more than what `most` makes of the lowest,
+    /// ties broken at random. One pass where that is all of them, else two.
+    pub(super) fn least_busy_within(
+        &mut self,
+        mut score: impl FnMut(Candidate<'_>) -> f64,
+        most: impl FnOnce(f64) -> f64,
+    ) -> Option<Choice> {
+        let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
+        let least_busy = self.first_of(|candidate| {
+            let score = score(candidate);
+            let last = if score.is_nan() { f64::INFINITY } else { score };
+            (lowest, highest) = (lowest.min(last), highest.max(last));
+            (score, [candidate.load(), 0.0])
+        });
+        let most = most(lowest);
+        if highest <= most {
+            return least_busy;
+        }
+        // Scores may change meanwhile; then these are some that are, or were, low enough.
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [f64::from(u8::from(score.is_nan() || score > most)), candidate.load()])
+        })
+    }
+
+    /// The candidate that comes first by the numbers beside its score.
+    fn first_of(
+        &mut self,
+        mut scores: impl FnMut(Candidate<'_>) -> (f64, [f64; 2]),
+    ) -> Option<Choice> {
         let (mut best, mut ties) = (None, 0);
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
-            let [score, next] = scores(candidate);
+            let (score, [first, next]) = scores(candidate);
             if let Some(draft) = draft {
                 draft.score(candidate.index, score);
             }
             // Puts what is not a number last, of either sign.
-            let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
+            let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
             match best {
                 Some((_, lowest)) if scores > lowest => continue,
                 Some((_, lowest)) if scores >= lowest => ties += 1,
@@ -224,9 +258,9 @@ impl Candidates<'_> {
         best.map(|(choice, _)| choice)
     }
 
-    /// How busy a member is that is busier than this `share` of those that can take requests, of 1, each as often as its
-    /// weight says: a whole number of the scale of [`Candidate::load`]. Whatever this request passes over counts too.
-    /// A step for each such number there is.
+    /// What this `share` of those that can take requests, of 1 and rounded down to whole ones but one at least, are not
+    /// busier than, each as often as its weight says: a whole number of the scale of [`Candidate::load`]. Whatever this
+    /// request passes over counts too. A step for each such number there is.
     #[must_use]
     pub fn load_quantile(&self, share: f64) -> u32 {
         self.queue.quantile(share)
