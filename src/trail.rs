@@ -139,8 +139,8 @@ pub struct Trail(Arc<Shared>);
 struct Shared {
     started: Instant,
     state: Lock<State>,
-    /// There where the picks are to be explained.
-    explanations: OnceLock<Lock<Vec<Arc<Explanation>>>>,
+    /// There where the picks are to be explained. Boxed, because few are.
+    explanations: OnceLock<Box<Lock<Vec<Arc<Explanation>>>>>,
 }
 
 #[derive(Default)]
@@ -196,7 +196,7 @@ impl Trail {
     /// ```
     pub fn explain<B>(request: &mut http::Request<B>) -> Self {
         let trail = Self::start(request);
-        trail.0.explanations.get_or_init(Lock::default);
+        trail.0.explanations.get_or_init(Box::default);
         trail
     }
 

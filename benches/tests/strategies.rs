@@ -63,10 +63,21 @@ fn cooldown_and_retry_hide_one_that_fails_fast() {
 fn a_slow_one_makes_half_the_wait_or_less_where_load_is_looked_at() {
     for workload in ["one 3x slower", "one turns 5x slower halfway"] {
         let blind = outcome(workload, "WeightedShuffle").p99;
-        for strategy in ["LeastBusy", "PowerOfTwo", "PreferIdle", "LowestLatency"] {
+        for strategy in
+            ["LeastBusy", "PowerOfTwo", "PreferIdle", "LowestLatency", "HotCold", "LowestUsage"]
+        {
             let p99 = outcome(workload, strategy).p99;
             assert!(p99 <= blind / 2.0, "{workload}, {strategy}: {p99} against {blind}");
         }
+    }
+}
+
+#[test]
+fn hot_and_cold_is_nowhere_much_worse_than_two_choices() {
+    for (workload, _) in &*RESULTS {
+        let [hot_cold, two] = ["HotCold", "PowerOfTwo"].map(|one| outcome(workload.name, one));
+        let is_close = hot_cold.mean <= two.mean * 1.1 && hot_cold.p99 <= two.p99 * 1.1;
+        assert!(is_close, "{}: {hot_cold:?} against {two:?}", workload.name);
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Candidates<'a> {
     pub(super) rng: &'a mut Rng,
     /// When the pool began.
     pub(super) epoch: Instant,
-    pub(super) filter: Filter<'a>,
+    pub(super) filter: &'a Filter<'a>,
     pub(super) demand: Option<&'a Demand>,
     /// Tells the group from others that share the strategy.
     pub(super) group: usize,
@@ -184,13 +184,16 @@ impl Candidates<'_> {
 
     /// Every candidate, in no order to rely on.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'_>> {
-        accepted(self.members, self.tier, &self.filter, self.kept)
+        accepted(self.members, self.tier, self.filter, self.kept)
     }
 
     /// The candidate with the lowest score, ties broken at random; one whose score is not a number only where all are
     /// so. A step for each candidate.
     pub fn lowest(&mut self, mut score: impl FnMut(Candidate<'_>) -> f64) -> Option<Choice> {
-        self.first_of(|candidate| [score(candidate), 0.0])
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [score, 0.0])
+        })
     }
 
     /// The same, but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
@@ -198,20 +201,51 @@ impl Candidates<'_> {
         &mut self,
         mut score: impl FnMut(Candidate<'_>) -> f64,
     ) -> Option<Choice> {
-        self.first_of(|candidate| [score(candidate), candidate.load()])
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [score, candidate.load()])
+        })
     }
 
-    /// The candidate whose scores come first.
-    fn first_of(&mut self, mut scores: impl FnMut(Candidate<'_>) -> [f64; 2]) -> Option<Choice> {
+    /// The [least busy](Candidate::load) of the candidates whose score is no more than what `most` makes of the lowest,
+    /// ties broken at random. One pass where that is all of them, else two.
+    pub(super) fn least_busy_within(
+        &mut self,
+        mut score: impl FnMut(Candidate<'_>) -> f64,
+        most: impl FnOnce(f64) -> f64,
+    ) -> Option<Choice> {
+        let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
+        let least_busy = self.first_of(|candidate| {
+            let score = score(candidate);
+            let last = if score.is_nan() { f64::INFINITY } else { score };
+            (lowest, highest) = (lowest.min(last), highest.max(last));
+            (score, [candidate.load(), 0.0])
+        });
+        let most = most(lowest);
+        if highest <= most {
+            return least_busy;
+        }
+        // Scores may change meanwhile; then these are some that are, or were, low enough.
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [f64::from(u8::from(score.is_nan() || score > most)), candidate.load()])
+        })
+    }
+
+    /// The candidate that comes first by the numbers beside its score.
+    fn first_of(
+        &mut self,
+        mut scores: impl FnMut(Candidate<'_>) -> (f64, [f64; 2]),
+    ) -> Option<Choice> {
         let (mut best, mut ties) = (None, 0);
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
-            let [score, next] = scores(candidate);
+            let (score, [first, next]) = scores(candidate);
             if let Some(draft) = draft {
                 draft.score(candidate.index, score);
             }
             // Puts what is not a number last, of either sign.
-            let scores = [if score.is_nan() { f64::INFINITY } else { score }, next];
+            let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
             match best {
                 Some((_, lowest)) if scores > lowest => continue,
                 Some((_, lowest)) if scores >= lowest => ties += 1,
@@ -224,9 +258,9 @@ impl Candidates<'_> {
         best.map(|(choice, _)| choice)
     }
 
-    /// How busy a member is that is busier than this `share` of those that can take requests, of 1, each as often as its
-    /// weight says: a whole number of the scale of [`Candidate::load`]. Whatever this request passes over counts too.
-    /// A step for each such number there is.
+    /// What this `share` of those that can take requests, of 1 and rounded down to whole ones but one at least, are not
+    /// busier than, each as often as its weight says: a whole number of the scale of [`Candidate::load`]. Whatever this
+    /// request passes over counts too. A step for each such number there is.
     #[must_use]
     pub fn load_quantile(&self, share: f64) -> u32 {
         self.queue.quantile(share)
@@ -332,7 +366,7 @@ impl Candidates<'_> {
         let member = &self.members[index as usize];
         member.is_in
             && member.tier == self.tier
-            && accepts(self.members, index, &self.filter, self.kept)
+            && accepts(self.members, index, self.filter, self.kept)
     }
 
     /// Where the member is whose id has this hash; none where it is gone.
@@ -342,7 +376,7 @@ impl Candidates<'_> {
         if self.accepts(index) {
             return Some(Place::Here(Choice(index)));
         }
-        let unthinned = Filter { roll: None, ..self.filter };
+        let unthinned = Filter { roll: None, ..*self.filter };
         if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
@@ -361,13 +395,17 @@ fn accepted<'a>(
     let all = filter.is_open() && kept.is_none();
     members.iter().zip(0..).filter_map(move |(member, index)| {
         let is_there = member.is_in && member.tier == tier;
-        let accepted = is_there && (all || accepts(members, index, filter, kept));
+        let accepted = is_there && (all || passes(members, index, filter, kept));
         accepted.then_some(Candidate { member, index })
     })
 }
 
 #[inline]
 fn accepts(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
+    filter.is_open() && kept.is_none() || passes(members, index, filter, kept)
+}
+
+fn passes(members: &[Member], index: u32, filter: &Filter<'_>, kept: Option<&Kept<'_>>) -> bool {
     let member = &members[index as usize];
     filter.accepts(member) && kept.is_none_or(|kept| kept.accepts(Candidate { member, index }))
 }

@@ -15,7 +15,8 @@ use tower_service::Service;
 
 use self::waiting::{Waited, Waiting};
 use super::{
-    group::{Group, Lease, Leased},
+    group::{Group, Leased},
+    lease::Lease,
     pool::{Draft, Wish},
     service::ResponseBody,
     strategy::Strategy,
@@ -25,7 +26,7 @@ use crate::{
     deployment::{Admission, Deployment},
     error::Refused,
     outcome::{Failure, FailureKind, Outcome, Sent},
-    quota::{Reported, reported},
+    quota::{Hold, Reported, reported},
     trail::{Answered, Attempt, Carried, Served, Trail, Tried},
 };
 
@@ -139,8 +140,8 @@ where
         let refused = match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned())
         {
             Ok(first) => {
-                let state = State::readying(group, request, Contender::new(first, now));
-                return Self { state };
+                let first = Contender::new(first, now);
+                return Self { state: State::readying(group, request, first) };
             }
             Err(refused) => refused,
         };
@@ -154,6 +155,7 @@ where
 }
 
 impl<S, P, B, F> State<S, P, B, F> {
+    #[inline]
     fn readying(group: Arc<Group<S, P>>, request: Request<B>, first: Contender<S>) -> Self {
         let contenders = Contenders { first: Some(first), more: Vec::new() };
         let request = Some(request);
@@ -225,8 +227,8 @@ where
     S::Error: Into<BoxError>,
     P: Strategy,
 {
-    /// The first contender that is ready; an error when none is left.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Contender<S>, Error>> {
+    /// Which contender is ready first; an error when none is left.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         // Sent already; nothing is left to come.
         let Some(request) = &self.request else { return Poll::Pending };
         let mut index = 0;
@@ -234,10 +236,7 @@ where
             while let Some(contender) = self.contenders.get_mut(index) {
                 let readiness = contender.service.poll_ready(cx);
                 if let Poll::Ready(Ok(())) = readiness {
-                    match self.contenders.take(index) {
-                        Some(ready) => return Poll::Ready(Ok(ready)),
-                        None => break,
-                    }
+                    return Poll::Ready(Ok(index));
                 }
                 let search =
                     self.search.get_or_insert_with(|| Box::new(Search::begin(request, contender)));
@@ -280,7 +279,8 @@ where
     }
 
     /// Sends the request to a contender that is ready; nothing where it is sent already.
-    fn call(&mut self, contender: Contender<S>) -> Option<(S::Future, Called)> {
+    fn call(&mut self, ready: usize) -> Option<(S::Future, Called)> {
+        let contender = self.contenders.take(ready)?;
         let Contender { mut service, mut lease, admission, spare, picked: started } = contender;
         let request = self.request.as_mut()?;
         let deployment = lease.deployment().clone();
@@ -290,13 +290,9 @@ where
             trail.push(Some(deployment.clone()), carried.group.clone(), started, spare)
         });
         carried.pinned = self.group.pinned(carried.demand.as_deref());
-        lease.measure(started, carried.demand.as_ref().is_some_and(|demand| demand.stream));
+        lease.sent(started, carried.demand.as_deref());
         let hold = lease.hold().cloned();
-        if let Some(hold) = &hold {
-            hold.sent();
-        }
         carried.attempt = Some(Attempt { deployment, index, started, admission, hold });
-        lease.sample(started, carried.demand.as_deref());
         let method = request.method().clone();
         let future = service.call(self.request.take()?);
         Some((future, Called { lease, method, awaited: Awaited { trail, index, started } }))
@@ -419,14 +415,17 @@ fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported
     heeds.then(|| reported(response.headers(), SystemTime::now)).flatten()
 }
 
+/// Tells the quotas what the response says of them.
+fn hear<R>(hold: &Hold, deployment: &Deployment, response: &Response<R>) {
+    if is_taken_on(response) {
+        hold.answered();
+    }
+    hold.heard(report(deployment, response).as_ref());
+}
+
 impl Called {
     fn fail(mut self, error: Error) -> Error {
-        if let Some(sample) = self.lease.sample.take() {
-            sample.error(&error);
-        }
-        if let Some(sampling) = self.lease.sampling() {
-            sampling.error(&error);
-        }
+        self.lease.error(&error);
         if let Some(hold) = self.lease.hold()
             && Failure::from_error(&error).sent() == Sent::No
         {
@@ -437,18 +436,12 @@ impl Called {
 
     fn answer<R: Body>(self, mut response: Response<R>) -> Response<ResponseBody<R>> {
         let Self { mut lease, method, mut awaited } = self;
-        lease.sample = lease.sample.take().and_then(|sample| sample.head(&response));
         if let Some(hold) = lease.hold() {
-            if is_taken_on(&response) {
-                hold.answered();
-            }
-            hold.heard(report(lease.deployment(), &response).as_ref());
+            hear(hold, lease.deployment(), &response);
         }
         let served = Served { deployment: lease.deployment().clone(), trail: awaited.end() };
         Answered::entry(response.extensions_mut()).served = Some(served);
-        if let Some(sampling) = lease.sampling() {
-            sampling.head(response.status(), response.headers(), response.extensions());
-        }
+        lease.head(&response);
         let status = response.status();
         response.map(|body| ResponseBody::of_response(&method, status, body, lease))
     }

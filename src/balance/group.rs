@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU64,
     sync::{Arc, Weak},
     task::Waker,
 };
@@ -10,15 +11,14 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    lease::{Lease, Release},
     pool::{Picked, Pool, TagMatch, Wish},
     strategy::Strategy,
     waiting::Line,
 };
 use crate::{
-    body::{End, OnEnd},
-    deployment::{Admission, Deployment, Key, Pinned, Pins, Probe, Sample, Sampling, Watch},
+    deployment::{Admission, Deployment, Key, Pinned, Pins, Watch},
     error::{Refused, RefusedReason},
-    quota::{Hold, Reservation},
     sync::Lock,
     trail::Demand,
 };
@@ -124,7 +124,7 @@ where
     ) -> Result<Leased<S>, Refused> {
         let Picked { key, deployment, admission, hold, probe, spare } = picked;
         let group = Arc::clone(self) as Arc<dyn Release>;
-        let lease = Lease { group, key, deployment, hold, probe, sampling: None, sample: None };
+        let lease = Lease::new(group, key, deployment, hold, probe);
         // Every member has a place; were one missing, the lease would give back what the pick took.
         let service = service.ok_or_else(|| Refused::new(RefusedReason::Empty))?;
         Ok(Leased { service, lease, admission, spare })
@@ -135,7 +135,7 @@ where
         let pins = self.strategy.pins()?.clone();
         let affinity = demand.and_then(|demand| demand.affinity.as_deref());
         let key = affinity.map(|affinity| Pins::key(self.this.as_ptr().addr(), affinity));
-        Some(Pinned { pins, key })
+        Some(Pinned { pins, key: key.and_then(NonZeroU64::new) })
     }
 
     pub(crate) fn deployments(&self) -> Vec<Deployment> {
@@ -277,11 +277,6 @@ fn wake(next: Option<Waker>) {
     }
 }
 
-/// The side of a group a lease needs, whatever its services are.
-trait Release: Send + Sync {
-    fn release(&self, key: Key);
-}
-
 impl<S, P> Release for Group<S, P>
 where
     S: Send + Sync + 'static,
@@ -294,80 +289,5 @@ where
         drop(inner);
         drop(gone);
         wake(next);
-    }
-}
-
-/// A place on a member: taken with the pick, given back once, when this is dropped.
-pub struct Lease {
-    group: Arc<dyn Release>,
-    key: Key,
-    deployment: Deployment,
-    /// Given back before the place, so that the group sees what it leaves.
-    hold: Option<Reservation>,
-    /// Given back after the place, with the group's lock free: it may call the group.
-    probe: Option<Probe>,
-    /// Where something reads latencies.
-    sampling: Option<Box<Sampling>>,
-    /// Where the deployment's limit adapts.
-    pub(super) sample: Option<Sample>,
-}
-
-impl Lease {
-    /// Has the deployment's limit learn how the request fares, which is sent now.
-    pub(super) fn sample(&mut self, started: Instant, demand: Option<&Demand>) {
-        self.sample = self.deployment.sample(started, demand);
-    }
-
-    /// Measures the request, which is sent now.
-    pub(super) fn measure(&mut self, started: Instant, stream: bool) {
-        self.sampling = Sampling::begin(&self.deployment, started, stream);
-    }
-
-    pub(super) fn sampling(&mut self) -> Option<&mut Sampling> {
-        self.sampling.as_deref_mut()
-    }
-
-    pub(crate) fn deployment(&self) -> &Deployment {
-        &self.deployment
-    }
-
-    /// What it holds of quotas, where there are any.
-    pub(crate) fn hold(&self) -> Option<&Arc<Hold>> {
-        Some(self.hold.as_ref()?.hold())
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let is_awaited = self.deployment.vacate();
-        drop(self.hold.take());
-        self.group.release(self.key);
-        if is_awaited {
-            self.deployment.health().tell();
-        }
-        drop(self.probe.take());
-    }
-}
-
-impl OnEnd for Lease {
-    fn on_data(&mut self) {
-        if let Some(sample) = self.sample.take() {
-            sample.chunk();
-        }
-        if let Some(sampling) = &mut self.sampling {
-            sampling.chunk();
-        }
-    }
-
-    fn on_end(mut self, end: &End<'_>) {
-        if let Some(sampling) = &mut self.sampling {
-            sampling.end(end);
-        }
-    }
-}
-
-impl std::fmt::Debug for Lease {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Lease").field(&self.deployment.id()).finish()
     }
 }

@@ -76,6 +76,7 @@ mod candidates;
 mod future;
 mod group;
 mod layer;
+mod lease;
 mod members;
 mod pool;
 mod queue;
@@ -86,9 +87,9 @@ mod waiting;
 
 pub use self::candidates::{Candidate, Candidates, Choice};
 pub use self::future::ResponseFuture;
-pub use self::group::Lease;
 pub use self::layer::BalanceLayer;
 pub(crate) use self::layer::Options;
+pub use self::lease::Lease;
 pub use self::members::{Drained, Members};
 pub use self::pool::TagMatch;
 pub use self::service::{Balance, ResponseBody};

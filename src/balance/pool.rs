@@ -194,6 +194,7 @@ impl Pool {
         if let Some(member) = self.member_mut(key) {
             member.clock = deployment.latency().time(epoch);
             member.latency = deployment.shared_latency();
+            member.is_bounded = deployment.is_bounded();
             member.deployment = deployment;
         }
     }
@@ -302,6 +303,16 @@ impl Pool {
             self.refresh(index, wish.now);
             asks_room |= self.members[index].is_in;
         }
+        self.pick_last(wish, needs)
+    }
+
+    /// Where none that is in can take the request.
+    #[cold]
+    fn pick_last(
+        &mut self,
+        wish: &Wish<'_>,
+        needs: Option<Needs<'_>>,
+    ) -> Result<Picked, Refused> {
         let forced = self.forced(wish, needs);
         if forced.is_some() {
             self.explain(wish, needs, forced);
@@ -311,8 +322,9 @@ impl Pool {
     }
 
     /// The places that picks had no use for.
-    pub(crate) fn take_unused_probes(&mut self) -> Vec<Probe> {
-        std::mem::take(&mut self.unused_probes)
+    pub(crate) fn take_unused_probes(&mut self) -> Option<Vec<Probe>> {
+        let is_any = !self.unused_probes.is_empty();
+        is_any.then(|| std::mem::take(&mut self.unused_probes))
     }
 
     /// Why a pick would be refused that found nothing.
@@ -339,11 +351,13 @@ impl Pool {
         if member.stage != Stage::Live {
             return (member.stage == Stage::Draining && member.in_flight == 0).then_some(key);
         }
-        let (tier, slot) = (member.tier, member.slot());
+        let (tier, slot, is_bounded) = (member.tier, member.slot(), member.is_bounded);
         if let Some(slot) = slot {
             self.tiers[tier].queue.lower(slot);
         }
-        self.place(key.index as usize);
+        if is_bounded {
+            self.place(key.index as usize);
+        }
         None
     }
 
@@ -365,30 +379,32 @@ impl Pool {
         if self.ramping > 0 {
             let roll = Some(self.rng.f32());
             let thinned = Filter { roll, ..fresh };
-            if let Some(index) = self.ask(strategy, wish, thinned, first) {
+            if let Some(index) = self.ask(strategy, wish, &thinned, first) {
                 return Some(index);
             }
         }
-        let chosen = self.ask(strategy, wish, fresh, first);
+        let chosen = self.ask(strategy, wish, &fresh, first);
         if chosen.is_some() || fresh.tried.is_none() || wish.strict {
             return chosen;
         }
-        self.ask(strategy, wish, Filter { tried: None, ..fresh }, first)
+        self.ask(strategy, wish, &Filter { tried: None, ..fresh }, first)
     }
 
     fn ask(
         &mut self,
         strategy: &(impl Strategy + ?Sized),
         wish: &Wish<'_>,
-        filter: Filter<'_>,
+        filter: &Filter<'_>,
         first: usize,
     ) -> Option<usize> {
         let Self { members, tiers, rng, group, epoch, .. } = self;
         let (demand, group, epoch, draft) = (wish.demand, *group, *epoch, wish.explain);
         if let Some(draft) = draft {
-            draft.asking(filter);
+            draft.asking(*filter);
         }
-        for tier in (first..tiers.len()).chain(0..first) {
+        let count = tiers.len();
+        for step in first..first + count {
+            let tier = if step < count { step } else { step - count };
             let queue = &mut tiers[tier].queue;
             if queue.is_empty() {
                 continue;
@@ -427,19 +443,14 @@ impl Pool {
     ) -> Option<Picked> {
         let Self { members, unused_probes, .. } = self;
         let member = &members[index];
-        let mut enter = || {
-            let (admission, probe) = member.admit(wish.now)?;
-            if member.deployment.occupy() {
-                return Some((admission, probe));
-            }
-            unused_probes.extend(probe);
-            None
-        };
-        let ((admission, probe), hold, spent) = if member.deployment.is_limited() {
-            let (entered, hold, spent) = member.deployment.reserve(wish.demand, wish.now, enter)?;
-            (entered, hold, spent.map(|spent| spent.room))
+        let (mut hold, mut spent) = (None, None);
+        let (admission, probe) = if member.deployment.is_limited() {
+            let enter = || member.enter(wish.now, unused_probes);
+            let reserved = member.deployment.reserve(wish.demand, wish.now, enter)?;
+            (hold, spent) = (reserved.1, reserved.2.map(|spent| spent.room));
+            reserved.0
         } else {
-            (enter()?, None, None)
+            member.enter(wish.now, unused_probes)?
         };
         let spare = self.has_spare(index, wish, needs, asks_room);
         if self.members[index].probing {
@@ -449,13 +460,16 @@ impl Pool {
         let slot = member.slot();
         member.in_flight += 1;
         let (tier, serial, deployment) = (member.tier, member.serial, member.deployment.clone());
+        let is_bounded = member.is_bounded;
         if let Some(slot) = slot {
             self.tiers[tier].queue.raise(slot);
         }
         if spent.is_some() {
             self.exhaust(index, spent);
         }
-        self.place(index);
+        if spent.is_some() || is_bounded {
+            self.place(index);
+        }
         Some(Picked {
             key: Key { index: index as u32, serial },
             deployment,

@@ -150,10 +150,13 @@ impl Queue {
         None
     }
 
-    /// The lowest level that this share of the slots that are in, of 1, have or are below.
+    /// The lowest level that this share of the slots that are in, of 1 and rounded down, have or are below.
     #[allow(clippy::cast_sign_loss, reason = "the share is not negative")]
     pub(crate) fn quantile(&self, share: f64) -> u32 {
-        let below = (share.clamp(0.0, 1.0) * f64::from(self.order.len() as u32)).ceil() as u32;
+        /// A share of 0.29 of 100 is 29 of them.
+        const ROUNDING: f64 = 1e-9;
+        let share = share.clamp(0.0, 1.0) * f64::from(self.order.len() as u32);
+        let below = (share + ROUNDING).floor() as u32;
         let level = self.ends.iter().position(|end| *end >= below.max(1));
         level.map_or(0, |level| level as u32)
     }

@@ -10,8 +10,9 @@ use tower_service::Service;
 
 use super::{
     future::ResponseFuture,
-    group::{Group, Lease},
+    group::Group,
     layer::Options,
+    lease::Lease,
     members::Members,
     pool::TagMatch,
     strategy::Strategy,

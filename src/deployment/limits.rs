@@ -164,6 +164,11 @@ impl Deployment {
         set.into_iter().chain(self.concurrency_limit()).min()
     }
 
+    /// Whether anything limits how many requests it may have at a time.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.0.max_parallel_requests.is_some() || self.0.adaptive.is_some()
+    }
+
     /// Whether it has all the requests it may have at a time. If so, [`vacate`](Self::vacate) will say that someone waits.
     pub(crate) fn is_full(&self) -> bool {
         let Some(limit) = self.parallel_limit() else { return false };

@@ -400,6 +400,12 @@ impl Deployment {
         &self.0.vitals.latency
     }
 
+    /// Whether anything is to be learned from how its requests fare.
+    #[inline]
+    pub(crate) fn is_learned_from(&self) -> bool {
+        self.0.adaptive.is_some() || self.0.vitals.latency.is_read()
+    }
+
     /// The same, to be kept where it is read often.
     pub(crate) fn shared_latency(&self) -> Arc<Latency> {
         Arc::clone(&self.0.vitals.latency)

@@ -1,6 +1,6 @@
 //! Which deployment served what.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -204,8 +204,8 @@ impl fmt::Debug for Pins {
 #[derive(Clone, Debug)]
 pub(crate) struct Pinned {
     pub(crate) pins: Pins,
-    /// Of the request's affinity, where it has one.
-    pub(crate) key: Option<u64>,
+    /// Of the request's affinity, where it has one: one in 2^64 is taken for none, which makes room.
+    pub(crate) key: Option<NonZeroU64>,
 }
 
 impl Pinned {
@@ -213,7 +213,7 @@ impl Pinned {
     /// the provider's cache made use of that.
     #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     pub(crate) fn answered(&self, deployment: &Deployment, usage: &Usage, now: Instant) {
-        let Some(key) = self.key else { return };
+        let Some(key) = self.key.map(NonZeroU64::get) else { return };
         let again = self.pins.answered_again(key, deployment.id_hash(), now);
         if again && usage.input >= CACHEABLE && !usage.estimated {
             #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]

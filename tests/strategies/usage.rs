@@ -22,7 +22,7 @@ async fn limits_of_different_sizes_fill_up_together() {
     for count in 1..=40 {
         send(&pool, get()).await;
         let apart = (small.headroom() - large.headroom()).abs();
-        assert!(apart <= 0.1 + 1e-6, "{apart} after {count}");
+        assert!(apart <= 0.15 + 1e-6, "a step, and a request: {apart} after {count}");
     }
     assert_eq!((small.picked(), large.picked()), (10, 30));
     let refused = pool.clone().oneshot(get()).await.unwrap_err();
@@ -40,13 +40,13 @@ async fn the_fullest_limit_counts_be_it_of_tokens_requests_or_a_shared_quota() {
     let pool = pool(LowestUsage, [(shares.clone(), answering(1)), (own.clone(), answering(1))]);
     send(&pool, tokens(100)).await;
     assert_eq!((shares.picked(), own.picked()), (0, 1), "what others took of the key counts");
-    send(&pool, tokens(250)).await;
+    send(&pool, tokens(280)).await;
     assert_eq!((shares.picked(), own.picked()), (0, 2));
     send(&pool, tokens(100)).await;
     assert_eq!(
         (shares.picked(), own.picked()),
         (1, 2),
-        "0.35 of its tokens are gone, of the key 0.3"
+        "0.38 of its tokens are gone, of the key 0.3"
     );
 }
 
@@ -66,13 +66,32 @@ async fn equals_are_spread_by_least_busy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_less_busy_of_two_with_about_as_much_left_is_picked() {
+    let [ahead, behind] = ["ahead", "behind"].map(|id| Deployment::new(id).rpm(100));
+    let elsewhere = Balance::new(LowestUsage, [(ahead.clone(), answering(0))]);
+    for _ in 0..4 {
+        send(&elsewhere, get()).await;
+    }
+    let members = [&ahead, &behind].map(|one| (one.clone(), Fake::new([Answer::never()])));
+    let pool = pool(LowestUsage, members);
+    let held = hold(&pool, 10);
+    assert_eq!((ahead.in_flight(), behind.in_flight()), (5, 5), "by usage alone three and seven");
+    for _ in 0..4 {
+        send(&elsewhere, get()).await;
+    }
+    let more = hold(&pool, 4);
+    assert_eq!((ahead.in_flight(), behind.in_flight()), (5, 9), "0.13 is gone of one");
+    drop((held, more));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_used_is_free_again_after_its_window() {
     let (one, other) = (Deployment::new("one").rpm(10), Deployment::new("other").rpm(100));
     let pool = pool(LowestUsage, [(one.clone(), answering(0)), (other.clone(), answering(0))]);
     for _ in 0..22 {
         send(&pool, get()).await;
     }
-    assert_eq!((one.picked(), other.picked()), (2, 20));
+    assert!(one.headroom() < 0.95 && other.headroom() < 0.85, "{one:?} {other:?}");
     tokio::time::advance(Duration::from_secs(61)).await;
     assert!(one.headroom() > 0.999 && other.headroom() > 0.999);
 }

@@ -33,6 +33,8 @@ pub(crate) struct Member {
     /// When its quotas have room for anything again; none while they have.
     pub(super) spent: Option<Room>,
     pub(in crate::balance) is_in: bool,
+    /// The requests it may have at a time are limited: only then does one more or less bring it in or out.
+    pub(super) is_bounded: bool,
     pub(in crate::balance) ramp: Option<Ramp>,
     /// Picks must ask the health for a trial's place.
     pub(super) probing: bool,
@@ -72,7 +74,6 @@ impl Member {
             latency: deployment.shared_latency(),
             identity: deployment.identity(),
             id_hash: deployment.id_hash(),
-            deployment,
             serial,
             in_flight: 0,
             note: 0.0,
@@ -81,12 +82,14 @@ impl Member {
             health: InOrOut::In,
             spent: None,
             is_in: false,
+            is_bounded: deployment.is_bounded(),
             ramp: None,
             probing: false,
             epoch: 0,
             due: None,
             listed: None,
             stage: Stage::Live,
+            deployment,
         }
     }
 
@@ -115,17 +118,39 @@ impl Member {
         self.due.into_iter().chain(room).min()
     }
 
-    /// Lets a request through by its health; none if that turned out to be no longer what it was.
-    pub(super) fn admit(&self, now: Instant) -> Option<(Admission, Option<Probe>)> {
+    /// Takes a place for a request; none if it has none left, or its health turned out to be no longer what it was. A
+    /// trial's place that was taken for nothing is put to the `unused`.
+    #[inline]
+    pub(super) fn enter(
+        &self,
+        now: Instant,
+        unused: &mut Vec<Probe>,
+    ) -> Option<(Admission, Option<Probe>)> {
+        if self.probing || self.health.is_out() {
+            return self.enter_on_trial(now, unused);
+        }
+        let admission = Admission { epoch: self.epoch, probe: false };
+        self.deployment.occupy().then_some((admission, None))
+    }
+
+    #[cold]
+    fn enter_on_trial(
+        &self,
+        now: Instant,
+        unused: &mut Vec<Probe>,
+    ) -> Option<(Admission, Option<Probe>)> {
         let health = self.deployment.health();
-        if self.health.is_out() {
+        let (admission, probe) = if self.health.is_out() {
             // The last resort.
-            return Some((health.force(now), None));
+            (health.force(now), None)
+        } else {
+            health.admit(&self.deployment, now).ok()?
+        };
+        if self.deployment.occupy() {
+            return Some((admission, probe));
         }
-        if !self.probing {
-            return Some((Admission { epoch: self.epoch, probe: false }, None));
-        }
-        health.admit(&self.deployment, now).ok()
+        unused.extend(probe);
+        None
     }
 
     /// Whether its quotas have enough left for a request that asks for `demand`.

@@ -110,42 +110,17 @@ impl LowestLatency {
         self
     }
 
-    /// The candidate with the least expected time, multiplied by what `times` says.
-    pub(super) fn fastest(
+    /// The candidate with the lowest score, or, if there is a buffer, one of its equals.
+    fn lowest(
         &self,
         candidates: &mut Candidates<'_>,
-        times: impl Fn(&Candidate<'_>) -> f64,
+        score: impl FnMut(Candidate<'_>) -> f64,
     ) -> Option<Choice> {
-        if self.explore > 0.0 && candidates.rng().f64() < self.explore {
-            let silent = self.most_silent(candidates);
-            if silent.is_some() {
-                return silent;
-            }
-        }
-        let mut forecast = Forecast {
-            measure: self.measure(candidates),
-            clock: candidates.clock(),
-            penalty: self.penalty.as_secs_f32(),
-            unknown: f32::NAN,
-        };
-        let mut unknown = false;
-        let mut fastest = candidates.lowest(|one| {
-            let score = forecast.time(&one) * times(&one);
-            unknown |= score.is_nan();
-            score
-        });
-        if unknown {
-            forecast.unknown = forecast.median(candidates);
-            fastest = candidates.lowest(|one| forecast.time(&one) * times(&one));
-        }
         if self.buffer > 0.0 {
-            let best = candidates.get(fastest?)?;
-            let most = forecast.time(&best) * times(&best) * (1.0 + self.buffer);
-            let is_equal = |one: &Candidate<'_>| forecast.time(one) * times(one) <= most;
-            // Times may change meanwhile; then these are some that are, or were, about as fast.
-            fastest = candidates.lowest_then_least_busy(|one| f64::from(u8::from(!is_equal(&one))));
+            candidates.least_busy_within(score, |lowest| lowest * (1.0 + self.buffer))
+        } else {
+            candidates.lowest(score)
         }
-        fastest
     }
 
     /// One for all candidates, so that their times can be compared.
@@ -185,7 +160,29 @@ impl Default for LowestLatency {
 
 impl Strategy for LowestLatency {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-        self.fastest(candidates, |one| one.load() + 1.0)
+        if self.explore > 0.0 && candidates.rng().f64() < self.explore {
+            let silent = self.most_silent(candidates);
+            if silent.is_some() {
+                return silent;
+            }
+        }
+        let mut forecast = Forecast {
+            measure: self.measure(candidates),
+            clock: candidates.clock(),
+            penalty: self.penalty.as_secs_f32(),
+            unknown: f32::NAN,
+        };
+        let mut unknown = false;
+        let fastest = self.lowest(candidates, |one| {
+            let score = forecast.score(&one);
+            unknown |= score.is_nan();
+            score
+        });
+        if !unknown {
+            return fastest;
+        }
+        forecast.unknown = forecast.median(candidates);
+        self.lowest(candidates, |one| forecast.score(&one))
     }
 
     fn latency_decay(&self) -> Option<Duration> {
@@ -204,6 +201,11 @@ struct Forecast {
 }
 
 impl Forecast {
+    /// The time of its next request, by the requests it has.
+    fn score(&self, one: &Candidate<'_>) -> f64 {
+        self.time(one) * (one.load() + 1.0)
+    }
+
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {

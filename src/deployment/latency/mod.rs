@@ -92,6 +92,12 @@ impl Latency {
         self.rate.store(rate.to_bits(), Relaxed);
     }
 
+    /// Whether something reads the samples.
+    #[inline]
+    pub(crate) fn is_read(&self) -> bool {
+        self.rate.load(Relaxed) != 0
+    }
+
     /// One by the decay time, where something reads the samples.
     fn rate(&self) -> Option<f32> {
         let bits = self.rate.load(Relaxed);

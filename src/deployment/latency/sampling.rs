@@ -50,11 +50,11 @@ impl Sampling {
         deployment: &Deployment,
         started: Instant,
         stream: bool,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Self> {
         deployment.latency().rate()?;
         deployment.latency().awaited.fetch_add(1, Relaxed);
         let deployment = deployment.clone();
-        Some(Box::new(Self { deployment, started, stream, stage: Stage::Head, late: None }))
+        Some(Self { deployment, started, stream, stage: Stage::Head, late: None })
     }
 
     /// Takes the response head.

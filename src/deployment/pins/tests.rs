@@ -41,7 +41,7 @@ async fn a_pin_ends_some_time_after_its_latest_use_and_one_of_an_answer_does_not
 #[tokio::test(start_paused = true)]
 async fn only_answers_that_follow_another_from_the_same_place_tell_of_its_cache() {
     let (pins, [a, b]) = (Pins::new(10, HOUR), ["a", "b"].map(Deployment::new));
-    let pinned = Pinned { pins: pins.clone(), key: Some(1) };
+    let pinned = Pinned { pins: pins.clone(), key: NonZeroU64::new(1) };
     let many = |deployment: &Deployment, usage: &Usage| {
         (0..100).for_each(|_| pinned.answered(deployment, usage, Instant::now()));
     };
