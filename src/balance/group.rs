@@ -80,7 +80,7 @@ where
     pub(crate) fn max_ejected(&self, share: f32) {
         let mut inner = self.inner.lock();
         inner.pool.set_max_ejected(share, Instant::now());
-        let next = inner.offer_to_all();
+        let next = inner.offer(true);
         drop(inner);
         wake(next);
     }
@@ -147,7 +147,7 @@ where
         let members: Vec<_> = members.into_iter().collect();
         let mut inner = self.inner.lock();
         let before = self.put(&mut inner, members);
-        let next = inner.offer_to_all();
+        let next = inner.offer(true);
         drop(inner);
         drop(before);
         wake(next);
@@ -164,7 +164,7 @@ where
         let gone: Vec<_> =
             leave.into_iter().filter_map(|key| self.take_away(&mut inner, key)).collect();
         let before = self.put(&mut inner, members);
-        let next = inner.offer_to_all();
+        let next = inner.offer(true);
         drop(inner);
         drop((gone, before));
         wake(next);
@@ -175,7 +175,7 @@ where
         let key = inner.pool.find(id)?;
         let gone = self.take_away(&mut inner, key);
         inner.pool.rebuild(Instant::now());
-        let next = inner.offer_to_all();
+        let next = inner.offer(true);
         drop(inner);
         wake(next);
         gone.map(|(deployment, _)| deployment)
@@ -192,7 +192,7 @@ where
         }
         let gone = if idle { self.take_away(&mut inner, key) } else { None };
         inner.pool.rebuild(Instant::now());
-        let next = inner.offer_to_all();
+        let next = inner.offer(true);
         drop(inner);
         drop(gone);
         wake(next);
@@ -261,7 +261,9 @@ where
     fn changed(&self, member: Key) {
         let mut inner = self.inner.lock();
         inner.pool.changed(member, Instant::now());
-        let next = inner.offer_after_change(member);
+        // If it went out, those that waited for it have to learn of it.
+        let everyone = inner.pool.is_out(member);
+        let next = inner.offer(everyone);
         drop(inner);
         wake(next);
     }
@@ -285,7 +287,7 @@ where
     fn release(&self, key: Key) {
         let mut inner = self.inner.lock();
         let gone = inner.pool.release(key).and_then(|drained| self.take_away(&mut inner, drained));
-        let next = inner.offer();
+        let next = inner.offer(false);
         drop(inner);
         drop(gone);
         wake(next);

@@ -339,6 +339,19 @@ impl Pool {
         self.ready > 0 || self.live().any(|member| self.may_be_forced(member))
     }
 
+    /// How many requests can surely be taken by now, counted up to `most`, each by a member that meets its needs.
+    pub(crate) fn places(&self, most: usize) -> usize {
+        let open = self.live().filter(|member| member.is_in || self.may_be_forced(member));
+        let mut places = 0_usize;
+        for member in open {
+            places = places.saturating_add(member.places());
+            if places >= most {
+                return most;
+            }
+        }
+        places
+    }
+
     /// When to look at a member again: none changes by time alone before.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.next_due

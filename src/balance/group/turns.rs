@@ -2,7 +2,7 @@
 //!
 //! Whoever is woken, and every waker that is let go, is so with the group's lock free: both may run what takes it.
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
@@ -11,19 +11,14 @@ use crate::{
     balance::{
         pool::{Picked, Pool, Wish},
         strategy::Strategy,
-        waiting::{Line, QueuePolicy, Ticket, passes},
+        waiting::{Line, PATIENCE, QueuePolicy, Ticket, passes},
     },
-    deployment::Key,
     error::Refused,
 };
 
 mod asking;
 
 use self::asking::Asking;
-
-/// A request that was called and is not polled holds others back no longer than this: its task may be stuck, or have
-/// forgotten it.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A request's seat in the line of a group. When it is dropped, the request leaves the line, and what it was called for
 /// is offered to the next.
@@ -150,27 +145,11 @@ impl<S, P> Drop for Seat<S, P> {
 }
 
 impl<S> Inner<S> {
-    /// A place came free: calls the first in line.
-    pub(super) fn offer(&mut self) -> Option<Waker> {
-        offer(self.line.as_mut()?, false)
-    }
-
-    /// Members came or went: everyone in line is to see what that means for them.
-    pub(super) fn offer_to_all(&mut self) -> Option<Waker> {
-        offer(self.line.as_mut()?, true)
-    }
-
-    /// What can be sent to a member may have changed. If it went out, those that waited for it have to learn of it.
-    /// Otherwise it is enough that one is called, who hands on what it leaves: the end of one request is told in several
-    /// ways.
-    pub(super) fn offer_after_change(&mut self, member: Key) -> Option<Waker> {
-        let line = self.line.as_mut().filter(|line| !line.is_empty())?;
-        let (now, is_out) = (Instant::now(), self.pool.is_out(member));
-        if is_out || !line.called_at().is_some_and(|called| is_fresh(called, now)) {
-            return offer(line, is_out);
-        }
-        line.offer(now, false);
-        None
+    /// Something came free or changed: calls the first in line. The end of one request may be told in several ways, and
+    /// any number of times. For `everyone`: all in line are to see what it means for them.
+    pub(super) fn offer(&mut self, everyone: bool) -> Option<Waker> {
+        let Self { pool, line, .. } = self;
+        offer(pool, line.as_mut().filter(|line| !line.is_empty())?, Instant::now(), everyone)
     }
 
     /// Whether a request that comes now has to let those in line go first, and whom to wake then.
@@ -180,24 +159,32 @@ impl<S> Inner<S> {
 }
 
 /// Lets those that declined be called again, and calls the first.
-fn offer(line: &mut Line, everyone: bool) -> Option<Waker> {
-    if line.is_empty() {
-        return None;
-    }
-    let now = Instant::now();
+fn offer(pool: &Pool, line: &mut Line, now: Instant, everyone: bool) -> Option<Waker> {
     line.offer(now, everyone);
-    call(line, now)
+    hand_on(pool, line, now)
+}
+
+/// Calls the next if there may be something for it, or if time can bring something. Then someone must know when, and one
+/// that left may have been the one who did.
+fn hand_on(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
+    let goes_on = line.is_for_everyone() || pool.has_room() || pool.next_due().is_some();
+    if goes_on { call_beside(pool, line, now) } else { None }
+}
+
+/// Calls the next if there is a place for it beside those that are called already. Otherwise it is for them to hand on
+/// what they leave.
+fn call_beside(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
+    let goes_on = line.is_for_everyone() || has_place_behind(pool, line.called(now));
+    if goes_on { call(line, now) } else { None }
 }
 
 fn call(line: &mut Line, now: Instant) -> Option<Waker> {
     line.call(now).and_then(|next| line.waker(next))
 }
 
-/// One has left: calls the next if there may be something for it, or if time can bring something. Then someone must know
-/// when, and whoever left may have been the one who did.
-fn hand_on(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
-    let goes_on = line.is_for_everyone() || pool.has_room() || pool.next_due().is_some();
-    if goes_on { call(line, now) } else { None }
+/// Whether there is a place for one more when so many others have theirs.
+fn has_place_behind(pool: &Pool, others: usize) -> bool {
+    others == 0 || pool.places(others + 1) > others
 }
 
 /// While one is called, others are held back. One is called now where time has brought a member back, or where whoever
@@ -205,15 +192,7 @@ fn hand_on(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
 fn is_held_back(pool: &Pool, line: &mut Line, now: Instant) -> (bool, Option<Waker>) {
     let due = pool.next_due().filter(|due| *due <= now);
     let is_back = due.is_some_and(|due| line.offered_at().is_none_or(|at| at < due));
-    let next = if is_back || line.called_at().is_some_and(|called| !is_fresh(called, now)) {
-        offer(line, false)
-    } else {
-        None
-    };
-    (line.called_at().is_some_and(|called| is_fresh(called, now)), next)
-}
-
-/// Whether one that was `called` then is sure to come.
-fn is_fresh(called: Instant, now: Instant) -> bool {
-    now < called + PATIENCE
+    let offers = !line.is_empty() && (is_back || line.is_stuck(now));
+    let next = if offers { offer(pool, line, now, false) } else { None };
+    (line.called(now) > 0, next)
 }

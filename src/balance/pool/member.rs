@@ -98,6 +98,18 @@ impl Member {
         self.slots.len() as u32
     }
 
+    /// How many requests it can surely take, if it can take any: of what is left of quotas one may need it all, and so
+    /// of the places of trials.
+    pub(super) fn places(&self) -> usize {
+        if self.probing || self.is_out() || self.deployment.is_limited() {
+            return usize::from(!self.deployment.is_full());
+        }
+        let limit = self.deployment.parallel_limit();
+        limit.map_or(usize::MAX, |limit| {
+            (limit as usize).saturating_sub(self.deployment.in_flight())
+        })
+    }
+
     /// Whether it is set aside.
     pub(in crate::balance) fn is_out(&self) -> bool {
         self.health.is_out()

@@ -1,7 +1,8 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     task::Waker,
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -10,6 +11,10 @@ use super::{
     PriorityClass, QueuePolicy,
     class::{Caller, Class, Paid},
 };
+
+/// A request that was called and is not polled holds others back no longer than this: its task may be stuck, or have
+/// forgotten it.
+pub(in crate::balance) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The requests that wait, and whose turn it is.
 ///
@@ -27,10 +32,10 @@ pub(in crate::balance) struct Line {
     next: u64,
     /// Calls that led, or may yet lead, to a pick.
     dispatched: i64,
-    called: usize,
+    /// Those that are called, in the order of their calls, and when they were.
+    calls: VecDeque<(Ticket, Instant)>,
     /// When something last came free or changed.
     offered: Option<Instant>,
-    last_call: Option<Instant>,
     /// Every request is to try, whether or not the ones before it left anything.
     everyone: bool,
 }
@@ -72,9 +77,8 @@ impl Line {
             declined: BTreeSet::new(),
             next: 0,
             dispatched: 0,
-            called: 0,
+            calls: VecDeque::new(),
             offered: None,
-            last_call: None,
             everyone: false,
         }
     }
@@ -99,9 +103,20 @@ impl Line {
         self.classes.iter().map(|class| class.waiting).collect()
     }
 
-    /// Whether one is called and has not tried yet, and when the latest of them was called.
-    pub(in crate::balance) fn called_at(&self) -> Option<Instant> {
-        self.last_call.filter(|_| self.called > 0)
+    /// How many are called and have not tried yet, of those that are sure to come.
+    pub(in crate::balance) fn called(&self, now: Instant) -> usize {
+        self.calls.iter().filter(|call| is_fresh(call, now)).count()
+    }
+
+    /// Whether some are called, and none of them comes.
+    pub(in crate::balance) fn is_stuck(&self, now: Instant) -> bool {
+        !self.calls.is_empty() && self.called(now) == 0
+    }
+
+    /// How many of those that are sure to come were called before this one, if it is called.
+    pub(in crate::balance) fn called_before(&self, ticket: Ticket, now: Instant) -> usize {
+        let before = self.calls.iter().take_while(|(called, _)| *called != ticket);
+        before.filter(|call| is_fresh(call, now)).count()
     }
 
     /// When something last came free or changed.
@@ -210,9 +225,8 @@ impl Line {
             return None;
         };
         waiter.stage = Stage::Called(paid);
-        self.called += 1;
+        self.calls.push_back((ticket, now));
         self.dispatched += 1;
-        self.last_call = Some(now);
         Some(ticket)
     }
 
@@ -222,13 +236,26 @@ impl Line {
 
     /// The request that was called has tried in vain, and keeps its place and its turn.
     pub(in crate::balance) fn decline(&mut self, ticket: Ticket) {
-        let Some(waiter) = self.waiters.get_mut(&ticket) else { return };
-        if let Stage::Called(paid) = mem::replace(&mut waiter.stage, Stage::Declined) {
-            self.called -= 1;
-            self.dispatched -= 1;
-            self.classes[waiter.class].give_back(&waiter.caller, paid);
+        if self.end_call(ticket, Stage::Declined).is_some() {
+            self.declined.insert(ticket);
         }
-        self.declined.insert(ticket);
+    }
+
+    /// Those that were called before go first: the request is called again in its turn, which it keeps.
+    pub(in crate::balance) fn take_back(&mut self, ticket: Ticket) {
+        if let Some((class, caller)) = self.end_call(ticket, Stage::Open) {
+            self.classes[class].open(&caller, ticket);
+        }
+    }
+
+    fn end_call(&mut self, ticket: Ticket, stage: Stage) -> Option<(usize, Caller)> {
+        let waiter = self.waiters.get_mut(&ticket)?;
+        let Stage::Called(paid) = waiter.stage else { return None };
+        waiter.stage = stage;
+        self.calls.retain(|(called, _)| *called != ticket);
+        self.dispatched -= 1;
+        self.classes[waiter.class].give_back(&waiter.caller, paid);
+        Some((waiter.class, waiter.caller.clone()))
     }
 
     /// Takes a request out, `served` or not, and returns its waker.
@@ -237,7 +264,7 @@ impl Line {
         self.declined.remove(&ticket);
         self.classes[class].leave(&caller, ticket);
         if let Stage::Called(paid) = stage {
-            self.called -= 1;
+            self.calls.retain(|(called, _)| *called != ticket);
             if !served {
                 self.dispatched -= 1;
                 self.classes[class].give_back(&caller, paid);
@@ -246,10 +273,16 @@ impl Line {
         if self.waiters.is_empty() {
             self.waiters = BTreeMap::new();
             self.declined = BTreeSet::new();
+            self.calls = VecDeque::new();
             self.everyone = false;
         }
         Some(waker)
     }
+}
+
+/// Whether one that was called then is sure to come.
+fn is_fresh(&(_, called): &(Ticket, Instant), now: Instant) -> bool {
+    now < called + PATIENCE
 }
 
 #[cfg(test)]

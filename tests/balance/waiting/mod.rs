@@ -23,6 +23,7 @@ use super::{script::Part::Stall, *};
 
 mod bounds;
 mod ends;
+mod one_task;
 mod order;
 mod stress;
 mod wakes;

@@ -44,7 +44,13 @@ enum Do {
         time: u64,
     },
     /// One that was woken is polled.
-    Poll,
+    Poll {
+        at: usize,
+    },
+    /// One is polled, woken or not.
+    PollAny {
+        at: usize,
+    },
     /// All that are woken are polled until none is.
     Settle,
 }
@@ -63,7 +69,8 @@ fn step() -> impl proptest::strategy::Strategy<Value = Do> {
         1 => (0..3_usize).prop_map(|member| Do::Remove { member }),
         1 => (0..3_usize).prop_map(|member| Do::Insert { member }),
         2 => prop::sample::select(vec![1, 50, 1000, 3000]).prop_map(|time| Do::Pass { time }),
-        5 => Just(Do::Poll),
+        5 => (0..9_usize).prop_map(|at| Do::Poll { at }),
+        3 => (0..9_usize).prop_map(|at| Do::PollAny { at }),
         3 => Just(Do::Settle),
     ]
 }
@@ -97,7 +104,8 @@ impl World {
         let members = MEMBERS.map(|(id, most)| {
             let one = Deployment::new(id).region(id).max_parallel_requests(most);
             let limit = Limit::requests(u64::from(most) + 2, Duration::from_secs(5));
-            if limited { one.limit(limit).quota(&account) } else { one }
+            let parallel = Limit::parallel(u64::from(most));
+            if limited { one.limit(limit).limit(parallel).quota(&account) } else { one }
         });
         let policy = QueuePolicy::new(8)
             .max_wait(Duration::from_secs(20))
@@ -113,9 +121,11 @@ impl World {
         }
     }
 
-    fn poll_woken(&mut self) -> bool {
-        let woken = self.waiting.iter_mut().position(|one| one.call.is_woken());
-        woken.inspect(|at| self.poll(*at)).is_some()
+    /// Polls one that was woken: of several the one at this index.
+    fn poll_woken(&mut self, at: usize) -> bool {
+        let woken = (0..self.waiting.len()).filter(|at| self.waiting[*at].call.is_woken());
+        let woken: Vec<_> = woken.collect();
+        woken.get(at % woken.len().max(1)).inspect(|at| self.poll(**at)).is_some()
     }
 
     async fn step(&mut self, step: Do) {
@@ -131,7 +141,8 @@ impl World {
             }
             Do::End { at } if at < self.answers.len() => drop(self.answers.swap_remove(at)),
             Do::GoAway { at } if at < self.waiting.len() => drop(self.waiting.remove(at)),
-            Do::End { .. } | Do::GoAway { .. } => {}
+            Do::PollAny { at } if at < self.waiting.len() => self.poll(at),
+            Do::End { .. } | Do::GoAway { .. } | Do::PollAny { .. } => {}
             Do::Cool { member, seconds } => {
                 self.members[member].health().cool_for(Duration::from_secs(seconds));
             }
@@ -145,7 +156,7 @@ impl World {
                 self.pool.members().insert(self.members[member].clone(), Endless);
             }
             Do::Pass { time } => advance(Duration::from_millis(time)).await,
-            Do::Poll => drop(self.poll_woken()),
+            Do::Poll { at } => drop(self.poll_woken(at)),
             Do::Settle => self.settle().await,
         }
     }
@@ -157,7 +168,7 @@ impl World {
         }
         // Whoever came while another was called looks again after a while.
         advance(Duration::from_millis(101)).await;
-        while self.poll_woken() {}
+        while self.poll_woken(0) {}
         for at in 0..self.waiting.len() {
             // The probe may have taken the place of one that waited.
             if at >= self.waiting.len() {
@@ -176,7 +187,7 @@ impl World {
             }
             drop(probe);
             let answered = self.answers.len();
-            while self.poll_woken() {}
+            while self.poll_woken(0) {}
             assert_eq!(self.answers.len(), answered, "one had only to be woken");
         }
     }

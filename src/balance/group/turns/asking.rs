@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::{
-    Duration, Line, PATIENCE, Picked, Place, Pool, Refused, Strategy, Turn, Waker, Wakers, Wish,
-    call, hand_on, is_held_back, passes,
+    Line, PATIENCE, Picked, Place, Pool, Refused, Strategy, Turn, Waker, Wakers, Wish, call,
+    call_beside, hand_on, has_place_behind, is_held_back, offer, passes,
 };
 use crate::error::RefusedReason;
 
@@ -61,18 +63,26 @@ impl Asking<'_> {
         let look = self.place.look.take_if(|look| *look <= now);
         // What was offered since then is on its way down the line already, or whoever had it last knows when to look.
         if look.is_some_and(|look| self.line.offered_at().is_none_or(|at| at < look)) {
-            self.line.offer(now, false);
-            let next = self.line.call(now).filter(|next| *next != ticket);
-            self.wakers.wake.extend(next.and_then(|next| self.line.waker(next)));
+            self.wakers.wake.extend(offer(self.pool, self.line, now, false));
         }
         if self.line.is_called(ticket) {
-            None
-        } else if now < self.place.deadline {
-            Some(self.waits())
-        } else {
+            let others = self.line.called_before(ticket, now);
+            if has_place_behind(self.pool, others) {
+                return None;
+            }
+            // Those who were called first hand on what they leave; should they not come, it looks again.
+            self.line.take_back(ticket);
+            self.place.look = Some(now + PATIENCE);
             let refused = self.pool.refuse(self.wish);
-            Some(self.give_up(&refused))
+            if !passes(&refused, now, self.place.deadline) {
+                return Some(self.give_up(&refused));
+            }
         }
+        if now < self.place.deadline {
+            return Some(self.waits());
+        }
+        let refused = self.pool.refuse(self.wish);
+        Some(self.give_up(&refused))
     }
 
     /// Waits on after it was `refused`, if that can pass in time.
@@ -84,7 +94,7 @@ impl Asking<'_> {
         if let Some(ticket) = self.place.ticket {
             self.line.decline(ticket);
             if self.line.is_for_everyone() || self.pool.has_room() {
-                self.wakers.wake.extend(call(self.line, now));
+                self.wakers.wake.extend(call_beside(self.pool, self.line, now));
             }
             return self.waits();
         }

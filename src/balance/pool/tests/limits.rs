@@ -209,3 +209,21 @@ async fn what_nobody_estimated_is_expected_to_be_as_before() {
     }
     assert_eq!((expected(Some(&demand)), expected(None)), ((7, 30), (200, 30)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn places_are_those_that_are_surely_there() {
+    let limited = Deployment::new("limited").max_parallel_requests(5).rpm(2);
+    let narrow = Deployment::new("narrow").max_parallel_requests(3);
+    let (mut pool, keys) = pool([limited, narrow]);
+    assert_eq!((pool.places(2), pool.places(9)), (2, 4));
+    let picks: Vec<_> = (0..2).filter_map(|_| pick(&mut pool).ok()).collect();
+    assert_eq!(pool.places(9), 3);
+    pool.deployment(keys[1]).expect("it is there").health().pause();
+    pool.changed(keys[1], Instant::now());
+    assert_eq!(pool.places(9), 1);
+    give_all_back(&mut pool, picks);
+    pool.remove(keys[0]);
+    pool.add(Deployment::new("wide"));
+    pool.rebuild(Instant::now());
+    assert_eq!((pool.places(9), pool.places(100)), (9, 100));
+}

@@ -98,6 +98,10 @@ enum Do {
         at: usize,
         served: bool,
     },
+    /// The called one at this index is not to try yet.
+    TakeBack {
+        at: usize,
+    },
     /// The one at this index goes away.
     Leave {
         at: usize,
@@ -111,6 +115,7 @@ fn step() -> impl Strategy<Value = Do> {
         3 => Just(Do::Offer),
         4 => Just(Do::Call),
         4 => (0..9_usize, prop::bool::ANY).prop_map(|(at, served)| Do::Try { at, served }),
+        1 => (0..9_usize).prop_map(|at| Do::TakeBack { at }),
         1 => (0..40_usize).prop_map(|at| Do::Leave { at }),
     ]
 }
@@ -194,6 +199,16 @@ fn play(max: usize, shares: &[f64], steps: Vec<Do>) {
                 model.turns[class] = line.classes[class].callers();
                 assert!(served || model.turns[class].contains(&caller));
             }
+            Do::TakeBack { at } => {
+                let mut those: Vec<_> =
+                    model.all.iter_mut().filter(|one| one.is == Is::Called).collect();
+                let at = at % those.len().max(1);
+                let Some(entry) = those.get_mut(at) else { continue };
+                line.take_back(entry.ticket);
+                entry.is = Is::Open;
+                let class = entry.class;
+                model.turns[class] = line.classes[class].callers();
+            }
             Do::Leave { at } => {
                 let Some(entry) = model.all.get(at) else { continue };
                 let ticket = entry.ticket;
@@ -207,7 +222,7 @@ fn play(max: usize, shares: &[f64], steps: Vec<Do>) {
     for ticket in model.all.iter().map(|one| one.ticket) {
         line.leave(ticket, false);
     }
-    assert!(line.is_empty() && line.declined.is_empty() && line.called == 0);
+    assert!(line.is_empty() && line.declined.is_empty() && line.calls.is_empty());
     assert!(line.classes.iter().all(Class::is_as_new));
 }
 
@@ -216,7 +231,7 @@ fn check(line: &Line, model: &Model) {
     let count = |is| model.all.iter().filter(|one| one.is == is).count();
     assert_eq!(line.waiters.len(), model.all.len());
     assert!(line.waiters.len() <= model.max);
-    assert_eq!((line.called, line.declined.len()), (count(Is::Called), count(Is::Declined)));
+    assert_eq!((line.calls.len(), line.declined.len()), (count(Is::Called), count(Is::Declined)));
     let waiting: Vec<_> =
         (0..model.turns.len()).map(|class| model.of_class(class).count()).collect();
     assert_eq!(line.waiting(), waiting);
@@ -298,6 +313,34 @@ fn a_decline_gives_the_turn_back() {
     line.offer(now, false);
     assert_eq!(line.call(now), Some(a));
     assert_eq!(line.call(now), Some(b));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_call_is_taken_back_is_the_next_to_be_called() {
+    let mut line = Line::new(QueuePolicy::new(10));
+    let [a, b, c] = [(); 3].map(|()| join(&mut line, 0));
+    let now = Instant::now();
+    line.offer(now, false);
+    assert_eq!([(); 3].map(|()| line.call(now)), [Some(a), Some(b), Some(c)]);
+    assert_eq!([a, b, c].map(|one| line.called_before(one, now)), [0, 1, 2]);
+    line.take_back(b);
+    assert_eq!((line.called(now), line.called_before(c, now)), (2, 1));
+    assert_eq!(line.call(now), Some(b));
+    assert_eq!(line.called_before(b, now), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_come_for_long_is_not_counted_on() {
+    let mut line = Line::new(QueuePolicy::new(10));
+    let [a, b] = [(); 2].map(|()| join(&mut line, 0));
+    let now = Instant::now();
+    assert!(!line.is_stuck(now));
+    line.offer(now, false);
+    assert_eq!(line.call(now), Some(a));
+    let later = now + PATIENCE;
+    assert_eq!((line.called(now), line.called(later), line.is_stuck(later)), (1, 0, true));
+    assert_eq!(line.call(later), Some(b));
+    assert_eq!((line.called_before(b, later), line.is_stuck(later)), (0, false));
 }
 
 #[test]
