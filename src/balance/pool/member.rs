@@ -13,37 +13,39 @@ use crate::{
     trail::Demand,
 };
 
+/// What a pick reads of each comes first, in one line of the cache: a pick may read a thousand.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Member {
-    pub(in crate::balance) deployment: Deployment,
-    pub(in crate::balance) identity: usize,
-    pub(in crate::balance) id_hash: u64,
-    /// Tells it from an earlier member at the same index.
-    pub(super) serial: u32,
-    pub(in crate::balance) in_flight: u32,
-    /// Its deployment's, at hand for a pick that reads those of many.
-    pub(in crate::balance) latency: Arc<Latency>,
-    /// What the clock of its latencies was when the pool began: reading both for each pick would cost more than a score.
-    pub(in crate::balance) clock: u32,
-    /// A number a strategy keeps for it.
-    pub(in crate::balance) note: f64,
-    pub(in crate::balance) tier: usize,
-    pub(super) slots: Range<u32>,
-    pub(super) health: InOrOut,
-    /// When its quotas have room for anything again; none while they have.
-    pub(super) spent: Option<Room>,
     pub(in crate::balance) is_in: bool,
     /// The requests it may have at a time are limited: only then does one more or less bring it in or out.
     pub(super) is_bounded: bool,
-    pub(in crate::balance) ramp: Option<Ramp>,
     /// Picks must ask the health for a trial's place.
     pub(super) probing: bool,
+    pub(super) stage: Stage,
+    pub(in crate::balance) in_flight: u32,
+    pub(in crate::balance) tier: usize,
+    pub(super) slots: Range<u32>,
+    pub(in crate::balance) deployment: Deployment,
+    /// Its deployment's, at hand for a pick that reads those of many.
+    pub(in crate::balance) latency: Arc<Latency>,
+    /// A number a strategy keeps for it.
+    pub(in crate::balance) note: f64,
+    pub(in crate::balance) identity: usize,
+    /// What the clock of its latencies was when the pool began: reading both for each pick would cost more than a score.
+    pub(in crate::balance) clock: u32,
+    /// Tells it from an earlier member at the same index.
+    pub(super) serial: u32,
+    pub(in crate::balance) id_hash: u64,
     pub(super) epoch: u32,
+    pub(super) health: InOrOut,
+    /// When its quotas have room for anything again; none while they have.
+    pub(super) spent: Option<Room>,
+    pub(in crate::balance) ramp: Option<Ramp>,
     /// When to look at its health again.
     pub(super) due: Option<Instant>,
     /// When the pool is going to look at it.
     pub(super) listed: Option<Instant>,
-    pub(super) stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -215,7 +215,9 @@ impl Forecast {
         }
         // However faded, the load still multiplies it; and however sure the failure, there is a time.
         let time = time.map_or(self.unknown, |time| (time * self.scale()).max(LEAST));
-        let failed = failed.unwrap_or(0.0).min(0.95);
+        // Most never fail.
+        let Some(failed) = failed.filter(|failed| *failed > 0.0) else { return time.into() };
+        let failed = failed.min(0.95);
         f64::from((time + failed * self.penalty) / (1.0 - failed))
     }
 
