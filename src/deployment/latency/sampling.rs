@@ -46,11 +46,7 @@ enum Verdict {
 
 impl Sampling {
     /// Of a request that is sent now; none where nothing reads what is measured.
-    pub(crate) fn begin(
-        deployment: &Deployment,
-        started: Instant,
-        stream: bool,
-    ) -> Option<Self> {
+    pub(crate) fn begin(deployment: &Deployment, started: Instant, stream: bool) -> Option<Self> {
         deployment.latency().rate()?;
         deployment.latency().awaited.fetch_add(1, Relaxed);
         let deployment = deployment.clone();
