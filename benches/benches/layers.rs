@@ -26,7 +26,9 @@ use tower_fleet::{
 };
 use tower_fleet_benches::{
     Attaching, Deltas, Immediate, SEED, Streaming, balance, chat, cooldown, core, core_over,
-    exchange, hiding, members, metered, now, power_of_two, request, retry, spread, timeout,
+    exchange, hiding, members, metered, now, power_of_two, request, retry,
+    spread::{self, Spread},
+    timeout,
 };
 
 /// Requests made before the clock starts and spent while it runs.
@@ -307,6 +309,17 @@ fn selection(effort: Effort) {
 /// What a pick costs by each strategy, in requests one after the other.
 fn strategies(effort: Effort) {
     const COUNTS: [usize; 4] = [2, 10, 100, 1000];
+    // Also of so many, where a pick does not grow with them.
+    const MANY: usize = 10_000;
+    const CONSTANT: [&str; 7] = [
+        "least busy",
+        "least busy, weights",
+        "least busy, weights, two paused",
+        "weighted shuffle",
+        "power of two",
+        "prefer idle, power of two",
+        "tower p2c",
+    ];
     // A step for each member.
     const SCORED: [&str; 5] =
         ["lowest latency", "within a buffer", "lowest cost", "lowest usage", "hot and cold"];
@@ -339,6 +352,29 @@ fn strategies(effort: Effort) {
         let p2c = power_of_two(vec![Immediate; count]);
         table.stack(format!("tower p2c, {count}"), &template, p2c);
     }
+    // Weights of 1, 2 and 4 in turn, and two that are no candidates.
+    let weighted = |count| {
+        let members = members(count, Immediate).enumerate();
+        members.map(|(index, (deployment, client))| (deployment.weight(1 << (index % 3)), client))
+    };
+    for count in COUNTS.into_iter().chain([MANY]) {
+        if count == MANY {
+            table.stack(format!("least busy, {count}"), &template, balance(LeastBusy, count));
+            table.stack(format!("power of two, {count}"), &template, balance(PowerOfTwo, count));
+            let idle = balance(PreferIdle::new(PowerOfTwo), count);
+            table.stack(format!("prefer idle, power of two, {count}"), &template, idle);
+            let p2c = power_of_two(vec![Immediate; count]);
+            table.stack(format!("tower p2c, {count}"), &template, p2c);
+        }
+        let random = balance(WeightedShuffle, count);
+        table.stack(format!("weighted shuffle, {count}"), &template, random);
+        let weights = Balance::new(LeastBusy, weighted(count)).seed(SEED);
+        table.stack(format!("least busy, weights, {count}"), &template, weights);
+        let (deployments, clients): (Vec<_>, Vec<_>) = weighted(count + 2).unzip();
+        deployments[..2].iter().for_each(|deployment| deployment.health().pause());
+        let paused = Balance::new(LeastBusy, deployments.into_iter().zip(clients)).seed(SEED);
+        table.stack(format!("least busy, weights, two paused, {count}"), &template, paused);
+    }
     table.run(effort);
 
     let adds = |name: &str, count: usize| {
@@ -346,11 +382,12 @@ fn strategies(effort: Effort) {
     };
     let each = |name: &str| (adds(name, 1000) - adds(name, 10)) / 990.0;
     let header = COUNTS.map(|count| format!("{count:>8}")).concat();
-    println!("{:<46}{header} {:>8}", "strategies: adds, ns, of so many", "each");
-    let constant = ["least busy", "power of two", "prefer idle, power of two", "tower p2c"];
-    for name in constant.into_iter().chain(["round robin"]).chain(SCORED) {
+    println!("{:<46}{header}{MANY:>8} {:>8}", "strategies: adds, ns, of so many", "each");
+    for name in CONSTANT.into_iter().chain(["round robin"]).chain(SCORED) {
         let times = COUNTS.map(|count| format!("{:>8.0}", adds(name, count)));
-        println!("{name:<46}{} {:>8.1}", times.concat(), each(name));
+        let many = adds(name, MANY);
+        let many = if many.is_nan() { String::new() } else { format!("{many:.0}") };
+        println!("{name:<46}{}{many:>8} {:>8.1}", times.concat(), each(name));
     }
     println!();
     for name in SCORED {
@@ -439,13 +476,22 @@ fn cpu_time() -> Duration {
 }
 
 fn spreads() -> Result<(), BoxError> {
-    let ours = spread::least_busy(512, 100)?;
-    let theirs = spread::power_of_two_choices(512, 100)?;
-    println!("{:<46} {:>8} {:>8}", "spread, 512 tasks over 100", "max/mean", "worst");
-    for (name, spread) in [("balance", ours), ("tower p2c in Buffer", theirs)] {
-        println!("{name:<46} {:>8.2} {:>8}", spread.max_to_mean, spread.worst);
+    // Each finished request starts the next at once: so many tasks over so many deployments.
+    println!("{:<46} {:>8} {:>8} {:>8}", "spread", "max/mean", "worst", "above");
+    for (tasks, count) in [(64, 10), (64, 100), (512, 10), (512, 100)] {
+        let rows = [
+            ("least busy", spread::least_busy(tasks, count)?),
+            ("power of two", spread::two_choices(tasks, count)?),
+            ("tower p2c in Buffer", spread::power_of_two_choices(tasks, count)?),
+        ];
+        for (name, Spread { max_to_mean, worst, above }) in rows {
+            let (name, above) = (format!("{name}, {tasks} over {count}"), above * 100.0);
+            println!("{name:<46} {max_to_mean:>8.2} {worst:>8} {above:>6.1} %");
+        }
     }
     println!();
+    let ours = spread::least_busy(512, 100)?;
+    let theirs = spread::power_of_two_choices(512, 100)?;
     at_most("busiest / mean", 1.3, ours.max_to_mean);
     at_most("... against that of p2c", 1.0, ours.max_to_mean / theirs.max_to_mean);
     Ok(())

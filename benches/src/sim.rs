@@ -17,8 +17,8 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tower_fleet::{
-    BoxError, Demand,
-    balance::Balance,
+    BoxError, Demand, Deployment,
+    balance::{AnyStrategy, Balance, QueuePolicy},
     cooldown::CooldownLayer,
     retry::{RetryLayer, RetryPolicy},
 };
@@ -51,13 +51,13 @@ struct Arrival {
 /// the first byte of a stream.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Of the requests that were answered.
+    /// Of the requests that were answered: the failed ones are left out.
     pub mean: f64,
-    /// The median.
+    /// The median of all requests, where a failed one took for ever.
     pub p50: f64,
-    /// The 99th percentile.
+    /// The 99th percentile of all requests, where a failed one took for ever.
     pub p99: f64,
-    /// The share of the requests that failed.
+    /// The share of the requests that failed or were refused.
     pub errors: f64,
     /// The most requests on one deployment at any time.
     pub worst: u32,
@@ -89,22 +89,20 @@ pub fn run(workload: &Workload, entry: &Entry) -> io::Result<Outcome> {
     fastrand::seed(SEED);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let servers: Vec<_> = workload.natures().map(Server::new).collect();
-    let mut times = runtime.block_on(async {
+    let times = runtime.block_on(async {
         let client = client(workload, entry, &servers);
         send(client, &workload.arrivals()).await
     });
-    let errors = times.iter().filter(|time| time.is_none()).count();
-    let all = times.len() as f64;
-    times.retain(Option::is_some);
-    let mut times: Vec<f64> = times.into_iter().flatten().collect();
+    let answered: Vec<f64> = times.iter().copied().flatten().collect();
+    let mut times: Vec<_> = times.iter().map(|time| time.unwrap_or(f64::INFINITY)).collect();
     times.sort_unstable_by(f64::total_cmp);
     let received: Vec<_> = servers.iter().map(|server| f64::from(server.received())).collect();
     let attempts: f64 = received.iter().sum();
     Ok(Outcome {
-        mean: times.iter().sum::<f64>() / times.len().max(1) as f64,
+        mean: answered.iter().sum::<f64>() / answered.len().max(1) as f64,
         p50: quantile(&times, 50),
         p99: quantile(&times, 99),
-        errors: errors as f64 / all,
+        errors: 1.0 - answered.len() as f64 / times.len() as f64,
         worst: servers.iter().map(Server::worst).max().unwrap_or_default(),
         shares: received.into_iter().map(|received| received / attempts).collect(),
     })
@@ -116,18 +114,34 @@ fn quantile(sorted: &[f64], percent: usize) -> f64 {
 }
 
 fn client(workload: &Workload, entry: &Entry, servers: &[Server]) -> Client {
-    let members = |index: usize| entry.deployment(index);
+    let each = servers.iter().enumerate().map(|(index, server)| {
+        let deployment = strategies::deployment(index);
+        let deployment = match workload.at_most {
+            Some(most) => deployment.max_parallel_requests(most),
+            None => deployment,
+        };
+        (deployment, server.clone())
+    });
     if workload.guarded {
-        let each = servers.iter().enumerate();
         let cooldown = CooldownLayer::default();
-        let each = each.map(|(index, server)| (members(index), cooldown.layer(server.clone())));
-        let balance = Balance::new(entry.strategy(), each).seed(SEED);
-        let retry = RetryLayer::new(RetryPolicy::any_method()).layer(balance);
-        boxed(retry)
+        let each = each.map(|(deployment, server)| (deployment, cooldown.layer(server)));
+        let balance = balance(workload, entry, each);
+        boxed(RetryLayer::new(RetryPolicy::any_method()).layer(balance))
     } else {
-        let each = servers.iter().enumerate();
-        let each = each.map(|(index, server)| (members(index), server.clone()));
-        boxed(Balance::new(entry.strategy(), each).seed(SEED))
+        boxed(balance(workload, entry, each))
+    }
+}
+
+fn balance<S: Send + Sync + 'static>(
+    workload: &Workload,
+    entry: &Entry,
+    each: impl Iterator<Item = (Deployment, S)>,
+) -> Balance<S, AnyStrategy> {
+    let balance = Balance::new(entry.strategy(), each).seed(SEED);
+    if workload.at_most.is_some() {
+        balance.queue(QueuePolicy::new(workload::REQUESTS))
+    } else {
+        balance
     }
 }
 

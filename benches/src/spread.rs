@@ -17,7 +17,7 @@ use std::{
 use http::{Request, Response};
 use tokio::{runtime::Builder, time::sleep};
 use tower::{Service, buffer::Buffer};
-use tower_fleet::balance::{Balance, LeastBusy};
+use tower_fleet::balance::{Balance, LeastBusy, PowerOfTwo, Strategy};
 
 use crate::{Answer, Nothing, SEED, answer_body, exchange, members, power_of_two, request};
 
@@ -32,12 +32,36 @@ pub struct Spread {
     pub max_to_mean: f64,
     /// The most requests on one deployment at any time.
     pub worst: u32,
+    /// The share of the requests that went to a deployment with more than the least requests.
+    pub above: f64,
 }
 
 /// A client whose answers take exponentially distributed times, with a count of those under way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Exponential {
-    under_way: Arc<AtomicU32>,
+    index: usize,
+    all: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    under_way: Vec<AtomicU32>,
+    picks: AtomicU32,
+    above: AtomicU32,
+}
+
+impl Counts {
+    fn now(&self) -> impl Iterator<Item = u32> {
+        self.under_way.iter().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// One more request for the deployment of this index.
+    fn enter(&self, index: usize) {
+        let before = self.under_way[index].fetch_add(1, Ordering::Relaxed);
+        let above = self.now().enumerate().any(|(other, count)| other != index && count < before);
+        self.picks.fetch_add(1, Ordering::Relaxed);
+        self.above.fetch_add(above.into(), Ordering::Relaxed);
+    }
 }
 
 impl Service<Request<Nothing>> for Exponential {
@@ -51,11 +75,11 @@ impl Service<Request<Nothing>> for Exponential {
 
     fn call(&mut self, _: Request<Nothing>) -> Self::Future {
         let time = MEAN.mul_f64(-(1.0 - fastrand::f64()).ln());
-        let under_way = Arc::clone(&self.under_way);
-        under_way.fetch_add(1, Ordering::Relaxed);
+        let Self { index, all } = self.clone();
+        all.enter(index);
         Box::pin(async move {
             sleep(time).await;
-            under_way.fetch_sub(1, Ordering::Relaxed);
+            all.under_way[index].fetch_sub(1, Ordering::Relaxed);
             Ok(Response::new(answer_body()))
         })
     }
@@ -67,11 +91,24 @@ impl Service<Request<Nothing>> for Exponential {
 ///
 /// Where no runtime can be made.
 pub fn least_busy(tasks: usize, count: usize) -> std::io::Result<Spread> {
+    ours(LeastBusy, tasks, count)
+}
+
+/// Over two choices of this crate's balance.
+///
+/// # Errors
+///
+/// Where no runtime can be made.
+pub fn two_choices(tasks: usize, count: usize) -> std::io::Result<Spread> {
+    ours(PowerOfTwo, tasks, count)
+}
+
+fn ours<P: Strategy>(strategy: P, tasks: usize, count: usize) -> std::io::Result<Spread> {
     let clients = clients(count);
     let balance = || {
         let each = members(count, ()).zip(clients.clone());
         let each = each.map(|((deployment, ()), client)| (deployment, client));
-        Balance::new(LeastBusy, each).seed(SEED)
+        Balance::new(strategy, each).seed(SEED)
     };
     run(balance, &clients, tasks)
 }
@@ -87,7 +124,10 @@ pub fn power_of_two_choices(tasks: usize, count: usize) -> std::io::Result<Sprea
 }
 
 fn clients(count: usize) -> Vec<Exponential> {
-    std::iter::repeat_with(Exponential::default).take(count).collect()
+    let under_way = std::iter::repeat_with(AtomicU32::default).take(count).collect();
+    let all = Counts { under_way, picks: AtomicU32::new(0), above: AtomicU32::new(0) };
+    let all = Arc::new(all);
+    (0..count).map(|index| Exponential { index, all: Arc::clone(&all) }).collect()
 }
 
 /// Keeps `tasks` requests in flight and looks at the clients every tenth of a service time.
@@ -105,7 +145,7 @@ where
     fastrand::seed(SEED);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
     Ok(runtime.block_on(async {
-        let service = service();
+        let (service, counts) = (service(), Arc::clone(&clients[0].all));
         for _ in 0..tasks {
             let mut service = service.clone();
             tokio::spawn(async move {
@@ -119,11 +159,12 @@ where
         let (mut ratios, mut worst) = (0.0, 0);
         for _ in 0..SAMPLES {
             sleep(MEAN / 10).await;
-            let counts = || clients.iter().map(|client| client.under_way.load(Ordering::Relaxed));
-            let (most, all) = (counts().max().unwrap_or_default(), counts().sum::<u32>());
+            let (most, all) = (counts.now().max().unwrap_or_default(), counts.now().sum::<u32>());
             ratios += f64::from(most) * deployments / f64::from(all);
             worst = worst.max(most);
         }
-        Spread { max_to_mean: ratios / f64::from(SAMPLES), worst }
+        let [above, picks] =
+            [&counts.above, &counts.picks].map(|count| f64::from(count.load(Ordering::Relaxed)));
+        Spread { max_to_mean: ratios / f64::from(SAMPLES), worst, above: above / picks }
     }))
 }

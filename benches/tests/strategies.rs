@@ -63,9 +63,14 @@ fn cooldown_and_retry_hide_one_that_fails_fast() {
 fn a_slow_one_makes_half_the_wait_or_less_where_load_is_looked_at() {
     for workload in ["one 3x slower", "one turns 5x slower halfway"] {
         let blind = outcome(workload, "WeightedShuffle").p99;
-        for strategy in
-            ["LeastBusy", "PowerOfTwo", "PreferIdle", "LowestLatency", "HotCold", "LowestUsage"]
-        {
+        for strategy in [
+            "LeastBusy",
+            "PowerOfTwo",
+            "PreferIdle over PowerOfTwo",
+            "LowestLatency",
+            "HotCold",
+            "LowestUsage",
+        ] {
             let p99 = outcome(workload, strategy).p99;
             assert!(p99 <= blind / 2.0, "{workload}, {strategy}: {p99} against {blind}");
         }
@@ -108,5 +113,29 @@ fn no_time_is_lost_between_arrival_and_answer() {
         // Of 1 is the work itself.
         assert!(outcome.mean > 0.95 && outcome.p99 > 4.0, "{}: {outcome:?}", entry.name);
         assert!((outcome.shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn one_that_fails_many_never_looks_quick() {
+    for (workload, rows) in &*RESULTS {
+        for (entry, Outcome { p50, p99, errors, .. }) in rows {
+            let name = format!("{}, {}", workload.name, entry.name);
+            assert_eq!(p99.is_infinite(), *errors >= 0.01, "{name}: {errors}");
+            assert!(p50.is_infinite() || *errors <= 0.5, "{name}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn the_picture_says_how_many_fail_and_under_which_load() {
+    let picture = sim::svg(&RESULTS);
+    for (workload, rows) in &*RESULTS {
+        assert!(picture.contains(&workload.described()));
+        for (entry, outcome) in rows {
+            assert!(picture.contains(&format!(">{}<", entry.name)));
+            let failed = format!(">{:.1} %<", outcome.errors * 100.0);
+            assert!(outcome.errors <= 0.0 || picture.contains(&failed), "{failed}");
+        }
     }
 }

@@ -64,7 +64,8 @@
 //! | [`Affinity`] | around another: requests that belong together stay together | a step for each |
 //! | [`PreferIdle`] | around another: whoever has nothing to do goes first | as that one |
 //!
-//! A step is some nanoseconds.
+//! A step is some nanoseconds. `benches/strategies.txt`, in the repository, has them all side by side under the same
+//! requests: equal deployments and unequal ones, failures, bursts and long streams.
 //!
 //! # Readiness
 //!

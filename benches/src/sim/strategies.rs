@@ -9,36 +9,27 @@ use tower_fleet::{
     deployment::Price,
 };
 
-/// A strategy, and what its deployments need that it can tell them apart.
+/// A strategy under its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// As the table calls it.
+    /// As the table calls it: with the one it is around.
     pub name: &'static str,
     /// It goes by how long answers take.
     pub knows_latency: bool,
     strategy: fn() -> AnyStrategy,
-    prepare: fn(Deployment, usize) -> Deployment,
 }
 
 impl Entry {
     fn new(name: &'static str, strategy: fn() -> AnyStrategy) -> Self {
-        Self { name, knows_latency: false, strategy, prepare: |deployment, _| deployment }
+        Self { name, knows_latency: false, strategy }
     }
 
     fn knows_latency(self) -> Self {
         Self { knows_latency: true, ..self }
     }
 
-    fn prepare(self, prepare: fn(Deployment, usize) -> Deployment) -> Self {
-        Self { prepare, ..self }
-    }
-
     pub(super) fn strategy(&self) -> AnyStrategy {
         (self.strategy)()
-    }
-
-    pub(super) fn deployment(&self, index: usize) -> Deployment {
-        (self.prepare)(Deployment::new(format!("deployment-{index}")), index)
     }
 }
 
@@ -50,25 +41,26 @@ pub fn all() -> Vec<Entry> {
         Entry::new("RoundRobin", || AnyStrategy::new(RoundRobin)),
         Entry::new("LeastBusy", || AnyStrategy::new(LeastBusy)),
         Entry::new("PowerOfTwo", || AnyStrategy::new(PowerOfTwo)),
-        Entry::new("PreferIdle", || AnyStrategy::new(PreferIdle::new(PowerOfTwo))),
+        Entry::new("PreferIdle over PowerOfTwo", || AnyStrategy::new(PreferIdle::new(PowerOfTwo))),
         Entry::new("HotCold", || AnyStrategy::new(HotCold::new())).knows_latency(),
         Entry::new("LowestLatency", || AnyStrategy::new(LowestLatency::new())).knows_latency(),
-        Entry::new("LowestCost", || AnyStrategy::new(LowestCost)).prepare(two_prices),
-        Entry::new("LowestUsage", || AnyStrategy::new(LowestUsage))
-            .prepare(|deployment, _| deployment.rpm(3_000)),
-        Entry::new("Affinity", || AnyStrategy::new(Affinity::new(LeastBusy))),
+        Entry::new("LowestCost", || AnyStrategy::new(LowestCost)),
+        Entry::new("LowestUsage", || AnyStrategy::new(LowestUsage)),
+        Entry::new("Affinity over LeastBusy", || AnyStrategy::new(Affinity::new(LeastBusy))),
     ]
 }
 
 /// Those that choose by requests in flight, or blindly.
 #[must_use]
 pub fn classic() -> Vec<Entry> {
-    let names = ["WeightedShuffle", "RoundRobin", "PowerOfTwo", "PreferIdle", "LeastBusy"];
+    let names =
+        ["WeightedShuffle", "RoundRobin", "PowerOfTwo", "PreferIdle over PowerOfTwo", "LeastBusy"];
     names.iter().filter_map(|name| all().into_iter().find(|entry| entry.name == *name)).collect()
 }
 
-/// The first two cost half of what the others do, and none takes more than twice what it works on.
-fn two_prices(deployment: Deployment, index: usize) -> Deployment {
+/// A deployment with what any of the strategies reads, the same for all of them: the first two cost half of what the
+/// others do, and each has a limit for [`LowestUsage`] to measure by, which nothing here reaches.
+pub(super) fn deployment(index: usize) -> Deployment {
     let price = if index < 2 { 1.0 } else { 2.0 };
-    deployment.price(Price::new(price, price)).max_parallel_requests(8)
+    Deployment::new(format!("deployment-{index}")).price(Price::new(price, price)).rpm(3_000)
 }

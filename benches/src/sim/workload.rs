@@ -15,6 +15,8 @@ pub struct Workload {
     pub name: &'static str,
     /// There is cooldown for each deployment, and retry over the balance.
     pub guarded: bool,
+    /// What a deployment takes at a time, of every strategy; the rest waits in the balance.
+    pub(super) at_most: Option<u32>,
     count: usize,
     /// The first deployment; the others are as usual.
     first: Nature,
@@ -34,13 +36,14 @@ enum Arrivals {
     Streams,
 }
 
-const REQUESTS: usize = 3_000;
+pub(super) const REQUESTS: usize = 3_000;
 
 impl Workload {
     fn new(name: &'static str, first: Nature) -> Self {
         Self {
             name,
             guarded: false,
+            at_most: None,
             count: 4,
             first,
             requests: REQUESTS,
@@ -80,6 +83,18 @@ impl Workload {
     #[must_use]
     pub fn fair_share(&self) -> f64 {
         1.0 / self.count as f64
+    }
+
+    /// Its deployments, load and arrivals, in a line.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let arrivals = match self.arrivals {
+            Arrivals::Single => String::from("Poisson arrivals"),
+            Arrivals::Bursts(size) => format!("{size} at once"),
+            Arrivals::Streams => String::from("every tenth a stream, ten times as long"),
+        };
+        let Self { count, load, .. } = self;
+        format!("{count} deployments, load {load}, {arrivals}")
     }
 
     /// How much work all deployments do in the time of a mean.
@@ -135,6 +150,11 @@ pub fn workloads() -> Vec<Workload> {
         Workload {
             arrivals: Arrivals::Streams,
             ..Workload::new("long streams among short answers", Nature::Usual)
+        },
+        Workload {
+            load: 0.8,
+            at_most: Some(8),
+            ..Workload::new("equal, at most 8 each, the rest waits", Nature::Usual)
         },
     ]
 }
