@@ -186,7 +186,7 @@ impl Deployment {
     }
 
     /// The region it is in: it gets no request that must stay in [another](crate::Demand::region). One in `eu-west-1`
-    /// serves what must stay in `eu-west-1` or in `eu`. Names without such an order tell no area, as Azure's do: give what
+    /// serves what must stay in `eu-west-1` or in `eu`, in whatever case. Names without such an order tell no area, as Azure's do: give what
     /// requests ask for, so `eu` for `westeurope` and `swedencentral`. Unset by default, and then it gets no request that
     /// must stay anywhere.
     #[must_use]
