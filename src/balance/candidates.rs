@@ -8,6 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
+    lowest::Lowest,
     pool::{Draft, Member, Needs, Wish},
     queue::Queue,
 };
@@ -237,7 +238,7 @@ impl Candidates<'_> {
         &mut self,
         mut scores: impl FnMut(Candidate<'_>) -> (f64, [f64; 2]),
     ) -> Option<Choice> {
-        let (mut best, mut ties) = (None, 0);
+        let mut lowest = Lowest::new();
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
             let (score, [first, next]) = scores(candidate);
@@ -246,16 +247,9 @@ impl Candidates<'_> {
             }
             // Puts what is not a number last, of either sign.
             let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
-            match best {
-                Some((_, lowest)) if scores > lowest => continue,
-                Some((_, lowest)) if scores >= lowest => ties += 1,
-                _ => ties = 1,
-            }
-            if ties == 1 || rng.u32(0..ties) == 0 {
-                best = Some((candidate.choose(), scores));
-            }
+            lowest.offer(scores, candidate.choose(), rng);
         }
-        best.map(|(choice, _)| choice)
+        lowest.get()
     }
 
     /// What this `share` of those that can take requests, of 1 and rounded down to whole ones but one at least, are not

@@ -19,15 +19,6 @@ fn images() -> Demand {
     Demand { images: true, ..Demand::default() }
 }
 
-fn pick_for(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
-    let (now, tried) = (Instant::now(), Tried::default());
-    let demand = Some(demand);
-    pool.pick(
-        strategy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
-    )
-}
-
 /// The id of the next pick for `demand`, which is given back at once, or why there is none.
 fn next_for(pool: &mut Pool, demand: &Demand) -> Result<String, RefusedReason> {
     let picked = pick_for(pool, &LeastBusy, demand).map_err(|refused| refused.reason())?;
