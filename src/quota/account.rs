@@ -239,7 +239,8 @@ impl Account {
         limits.iter().filter_map(state).collect()
     }
 
-    /// The least share that is left of any of `limits`, or by what the provider says, of 1, kept in `cache` for as long as nothing changes.
+    /// The least share, of 1, that is left of any of `limits`, or by what the provider says, kept in `cache` for as long
+    /// as nothing changes.
     pub(super) fn headroom(&self, limits: &[Limit], cache: &AtomicU64, now: Instant) -> f32 {
         let version = self.version.load(Ordering::Acquire);
         let kept = cache.load(Ordering::Relaxed);

@@ -53,7 +53,7 @@ impl Pool {
         }
         let particulars = Particulars::of(wish.demand, self.picky, &self.tags);
         let needs = particulars.as_ref().map(Particulars::needs);
-        let first = self.spill.map_or(0, |factor| self.first_tier(factor));
+        let first = self.spill.map_or(0, |factor| self.first_tier(factor, needs));
         // Only once a member has too little left for this request are all asked what they have left.
         let mut asks_room = false;
         while let Some(index) = self.choose(strategy, wish, needs, first, asks_room) {
