@@ -8,6 +8,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::{
+    lowest::Lowest,
     pool::{Draft, Member, Needs, Wish},
     queue::Queue,
 };
@@ -239,7 +240,7 @@ impl Candidates<'_> {
         &mut self,
         mut scores: impl FnMut(Candidate<'_>) -> (f64, [f64; 2]),
     ) -> Option<Choice> {
-        let (mut best, mut draw) = (None, TieDraw::new());
+        let mut lowest = Lowest::new();
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
             let (score, [first, next]) = scores(candidate);
@@ -248,19 +249,9 @@ impl Candidates<'_> {
             }
             // Puts what is not a number last, of either sign.
             let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
-            let is_drawn = match best {
-                Some((_, lowest)) if scores > lowest => false,
-                Some((_, lowest)) if scores >= lowest => draw.takes_next(rng),
-                _ => {
-                    draw = TieDraw::new();
-                    true
-                }
-            };
-            if is_drawn {
-                best = Some((candidate.choose(), scores));
-            }
+            lowest.offer(scores, candidate.choose(), rng);
         }
-        best.map(|(choice, _)| choice)
+        lowest.get()
     }
 
     /// What this `share` of those that can take requests, of 1 and rounded down to whole ones but one at least, are not
@@ -387,42 +378,6 @@ impl Candidates<'_> {
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));
         Some(if tried && !self.strict || member.is_out() { Place::Failed } else { Place::Busy })
-    }
-}
-
-/// Draws one of equals as they come, each as likely: of `n` the latest with a chance of `1 / n`. Which one that is next is
-/// drawn ahead, so that a thousand cost a few draws (Li's algorithm L for a sample of one).
-struct TieDraw {
-    seen: u32,
-    /// Which one is taken next; 0 before that is drawn.
-    next: u32,
-}
-
-impl TieDraw {
-    /// The first has come, and is taken.
-    const fn new() -> Self {
-        Self { seen: 1, next: 0 }
-    }
-
-    #[inline]
-    fn takes_next(&mut self, rng: &mut Rng) -> bool {
-        if self.next == 0 {
-            self.draw(rng);
-        }
-        self.seen += 1;
-        let is_taken = self.seen == self.next;
-        if is_taken {
-            self.draw(rng);
-        }
-        is_taken
-    }
-
-    /// It is after the `n`th with a chance of `seen / n`.
-    #[allow(clippy::cast_sign_loss, reason = "none is negative")]
-    fn draw(&mut self, rng: &mut Rng) {
-        // From above 0 to 1. A cast of what is more than fits gives the most that does.
-        let next = (f64::from(self.seen) / (1.0 - rng.f64())) as u32;
-        self.next = next.saturating_add(1);
     }
 }
 

@@ -73,7 +73,7 @@ impl<P> BalanceLayer<P> {
     /// default: the lowest [`order`](Deployment::order) takes all as long as one of it can.
     ///
     /// A level is as healthy as the share, by weight, of its deployments that can be picked (not cooling, not full), times
-    /// `factor`, 1 at most. The first level takes as much of the requests as it is healthy, the next one as much, or
+    /// `factor`, 1 at most; only those count that have what the request [asks for](crate::Demand). The first level takes as much of the requests as it is healthy, the next one as much, or
     /// what is left, and so on; where all of them together come to less than 1, each takes its part of that. Whoever then
     /// cannot take a request leaves it to the next level, so none is refused while any level has room.
     ///

@@ -32,9 +32,10 @@
 //! out](Deployment::adaptive_concurrency) to bear, whose [limits and quotas](crate::quota) have enough left for the
 //! request, which is taken in the same step, that have what the request [asks
 //! for](crate::Demand) (room for its [input](Deployment::max_input_tokens), its [region](Deployment::region), its
-//! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for this request (as the
-//! [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest [`order`](Deployment::order) that
-//! still has any, or, if the group [spills](BalanceLayer::spill), of an order drawn by how well each is; then the [`Strategy`] chooses. When none can be picked the request is
+//! [endpoint](Deployment::endpoints), [images](Deployment::images), its [tags](TagMatch)), that were not tried yet for
+//! this request (as the [`Trail`](crate::Trail) knows; ignored when nothing else is left), of the lowest
+//! [`order`](Deployment::order) that still has any, or, if the group [spills](BalanceLayer::spill), of an order drawn by
+//! how well each is; then the [`Strategy`] chooses. When none can be picked the request is
 //! [refused](crate::Error::Refused), with the time until one can. Where no deployment has what it asks for, the reason is
 //! [`ContextWindow`](crate::error::RefusedReason::ContextWindow), if a shorter input would do, or
 //! [`Unsupported`](crate::error::RefusedReason::Unsupported); where it takes more than any may ever have, it is
@@ -78,6 +79,7 @@ mod future;
 mod group;
 mod layer;
 mod lease;
+mod lowest;
 mod members;
 mod pool;
 mod queue;

@@ -3,7 +3,7 @@
 use super::DeploymentConfig;
 
 /// The weights of the members of one group, in their order: small whole numbers, whose ratios are
-/// those configured to within 1/1000.
+/// those configured to within 1/1000. Strategies may [round](crate::Deployment::weight) them further.
 ///
 /// They come from the first of `weight`, `rpm` and `tpm` that gives any member traffic, as in
 /// LiteLLM; without one, all weigh 1. A member that has none of what counts is not starved, as it

@@ -142,7 +142,8 @@ impl Deployment {
         &self.0.limits.shared
     }
 
-    /// The least share that is left of any of its limits and quotas, of 1; 1 where it has none.
+    /// The least share that is left, of 1, of any of its limits and quotas and of what its provider
+    /// [says](crate::quota#what-the-provider-says) it has; 1 where it has none and nothing is said.
     #[must_use]
     pub fn headroom(&self) -> f32 {
         if self.0.limits.all.is_none() { 1.0 } else { self.headroom_at(Instant::now()) }

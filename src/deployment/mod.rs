@@ -130,8 +130,11 @@ impl Deployment {
     }
 
     /// Its share of the traffic, relative to the weights of its group. Default 1; 0 takes none. After a common divisor
-    /// is taken out, weights above 128 are scaled down to it and rounded, so [`LeastBusy`](crate::balance::LeastBusy) and
-    /// [`WeightedShuffle`](crate::balance::WeightedShuffle) keep ratios to about one part in 128.
+    /// is taken out, weights above 1,024 are scaled down to it and rounded, to 1 at least; in a group with more than 64
+    /// deployments of the same [order](Self::order) it is 65,536 for all together, but no less than 128 for one. So
+    /// [`LeastBusy`](crate::balance::LeastBusy), [`WeightedShuffle`](crate::balance::WeightedShuffle) and
+    /// [`PowerOfTwo`](crate::balance::PowerOfTwo) have them;
+    /// [`RoundRobin`](crate::balance::RoundRobin) and [`Affinity`](crate::balance::Affinity) go by the weights themselves.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         Arc::make_mut(&mut self.0).weight = weight;
@@ -186,7 +189,7 @@ impl Deployment {
     }
 
     /// The region it is in: it gets no request that must stay in [another](crate::Demand::region). One in `eu-west-1`
-    /// serves what must stay in `eu-west-1` or in `eu`. Names without such an order tell no area, as Azure's do: give what
+    /// serves what must stay in `eu-west-1` or in `eu`, in whatever case. Names without such an order tell no area, as Azure's do: give what
     /// requests ask for, so `eu` for `westeurope` and `swedencentral`. Unset by default, and then it gets no request that
     /// must stay anywhere.
     #[must_use]

@@ -4,6 +4,8 @@ use super::Usage;
 ///
 /// Only tokens are priced, and all input tokens alike whatever they stand for: what providers charge for images, audio,
 /// seconds, searches or service tiers is not in it, so an answer that has such things is priced by its tokens alone.
+///
+/// A rate below 0, or that is no number, counts as 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Price {
@@ -79,11 +81,16 @@ impl Price {
         let plain_input =
             usage.input.saturating_sub(usage.cached).saturating_sub(usage.cache_written);
         let plain_output = usage.output.saturating_sub(usage.reasoning);
-        plain_input as f64 * input
-            + usage.cached as f64 * cached.unwrap_or(input)
-            + usage.cache_written as f64 * cache_written.unwrap_or(input)
-            + plain_output as f64 * output
-            + usage.reasoning as f64 * reasoning.unwrap_or(output)
+        let each = [
+            (plain_input, input),
+            (usage.cached, cached.unwrap_or(input)),
+            (usage.cache_written, cache_written.unwrap_or(input)),
+            (plain_output, output),
+            (usage.reasoning, reasoning.unwrap_or(output)),
+        ];
+        // None of an endless rate costs nothing; and `max` is never what is no number.
+        let taken = each.into_iter().filter(|(tokens, _)| *tokens > 0);
+        taken.map(|(tokens, rate)| tokens as f64 * rate.max(0.0)).sum()
     }
 
     /// The rate of the highest tier that holds for `usage` and has one.
@@ -127,6 +134,17 @@ mod tests {
     fn parts_larger_than_the_whole_are_no_credit() {
         let usage = Usage { input: 5, cached: 10, output: 1, reasoning: 2, ..Usage::default() };
         assert_eq!(Price::new(1.0, 1.0).cost(&usage), 12.0);
+    }
+
+    #[test]
+    fn a_rate_that_makes_no_sense_is_nothing_rather_than_a_credit() {
+        for rate in [-1.0, f64::NAN, f64::NEG_INFINITY] {
+            assert_eq!(Price::new(rate, 10.0).cost(&USAGE), 500.0, "{rate}");
+            let cached = Some(rate);
+            assert_eq!(Price { cached, ..Price::new(1.0, 0.0) }.cost(&USAGE), 90.0, "{rate}");
+        }
+        let none = Usage { output: 0, reasoning: 0, ..USAGE };
+        assert_eq!(Price::new(1.0, f64::INFINITY).cost(&none), 100.0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was taken under some limits, and who waits for more.
 
 use std::sync::{
-    Weak,
+    MutexGuard, Weak,
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
@@ -11,7 +11,7 @@ use super::{
     ledger::{Ledger, Room},
     limit::{Limit, Unit},
     reported::Reported,
-    told::Told,
+    told::{LONGEST, Told},
 };
 use crate::{
     deployment::{Deployment, Key, Watch, Watchers},
@@ -84,9 +84,10 @@ impl Shortage {
 #[derive(Debug)]
 pub(crate) struct Account {
     books: Lock<Books>,
-    /// Grows with each change of what counts: what was worked out of it holds until then,
+    /// Grows with each change of what counts.
     version: AtomicU32,
-    /// or until this moment, in nanoseconds since it was opened, from which on time alone may have changed it.
+    /// When time alone may next change what counts, in nanoseconds since it was opened. What was worked out of it holds
+    /// until then, as long as the version is the same.
     fresh_until: AtomicU64,
     opened: Instant,
     watchers: Watchers,
@@ -135,11 +136,7 @@ impl Account {
         let mut books = self.books.lock();
         let now = books.at(now);
         let is_more = books.told.as_mut().is_some_and(|told| told.report(reported, counts, now));
-        let tells = is_more && std::mem::take(&mut books.is_awaited);
-        drop(books);
-        if tells {
-            self.watchers.tell();
-        }
+        self.put_back(books, is_more);
     }
 
     /// A request that has taken `charge` is no longer on its way to the provider.
@@ -151,8 +148,10 @@ impl Account {
 
     /// A request that has taken `charge` was not sent. Whoever waits is told by what it gives back.
     pub(super) fn never_sent(&self, charge: &Charge) {
-        if let Some(told) = &mut self.books.lock().told {
+        let mut books = self.books.lock();
+        if let Some(told) = &mut books.told {
             told.give_back(charge);
+            self.changed(&books);
         }
     }
 
@@ -203,12 +202,7 @@ impl Account {
             ledger.give_back(taken.saturating_sub(used), at);
             is_less |= used < taken;
         }
-        self.changed(&books);
-        let tells = is_less && std::mem::take(&mut books.is_awaited);
-        drop(books);
-        if tells {
-            self.watchers.tell();
-        }
+        self.put_back(books, is_less);
     }
 
     /// One request less is in flight.
@@ -219,11 +213,15 @@ impl Account {
             ledger.give_back(1, at);
             is_less = true;
         }
-        if !is_less {
-            return;
+        if is_less {
+            self.put_back(books, true);
         }
+    }
+
+    /// After a change; if it `frees` something, whoever waits is told, with the books put back.
+    fn put_back(&self, mut books: MutexGuard<'_, Books>, frees: bool) {
         self.changed(&books);
-        let tells = std::mem::take(&mut books.is_awaited);
+        let tells = frees && std::mem::take(&mut books.is_awaited);
         drop(books);
         if tells {
             self.watchers.tell();
@@ -241,7 +239,8 @@ impl Account {
         limits.iter().filter_map(state).collect()
     }
 
-    /// The least share that is left of any of `limits`, of 1, kept in `cache` for as long as nothing changes.
+    /// The least share, of 1, that is left of any of `limits`, or by what the provider says, kept in `cache` for as long
+    /// as nothing changes.
     pub(super) fn headroom(&self, limits: &[Limit], cache: &AtomicU64, now: Instant) -> f32 {
         let version = self.version.load(Ordering::Acquire);
         let kept = cache.load(Ordering::Relaxed);
@@ -263,6 +262,12 @@ impl Account {
             let share = left as f32 / limit.most().max(1) as f32;
             least = least.min(share);
         }
+        if let Some(told) = &books.told {
+            let short = limits.iter().filter(|limit| limit.window().is_within(LONGEST));
+            let set =
+                |unit| short.clone().filter(|limit| limit.unit() == unit).map(Limit::most).min();
+            least = least.min(told.headroom(set, now));
+        }
         if since_opened >= self.fresh_until.load(Ordering::Relaxed) {
             self.changed(&books);
         }
@@ -274,7 +279,8 @@ impl Account {
     /// To be called with the books locked, after each change.
     fn changed(&self, books: &Books) {
         let expiries = books.ledgers.iter().filter_map(|(_, ledger)| ledger.next_expiry());
-        let until = expiries.min().map_or(u64::MAX, |next| nanos(self.opened, next));
+        let told = || books.told.as_ref()?.next_change(books.latest?);
+        let until = expiries.chain(told()).min().map_or(u64::MAX, |next| nanos(self.opened, next));
         self.fresh_until.store(until, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
     }

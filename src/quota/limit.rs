@@ -186,6 +186,11 @@ impl Limit {
 }
 
 impl Window {
+    /// Whether it is a stretch no longer than `length`.
+    pub(super) fn is_within(self, length: Duration) -> bool {
+        matches!(self, Self::Rolling(own) if own <= length)
+    }
+
     /// When what was taken at `at` counts no more; none where time alone does not end it.
     pub(super) fn end(self, at: Instant) -> Option<Instant> {
         match self {

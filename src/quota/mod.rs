@@ -63,6 +63,10 @@
 //! with no limit configured; and one that is configured is never lifted by it. A report holds for a minute at most, and
 //! until the next. It corrects what the deployment itself may take, and of the accounts it shares in what they limit,
 //! as many a key has other limits for each model.
+//!
+//! As long as it holds, it counts for the [headroom](crate::Deployment::headroom): what is left of the limit that the
+//! provider tells beside it, or else of the most that it ever said was left, or of what is configured for a minute or
+//! less where that is more.
 
 mod account;
 mod calendar;

@@ -49,6 +49,8 @@ impl Reported {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) remaining: u64,
+    /// Of how many, where that is told.
+    pub(crate) limit: Option<u64>,
     /// From the head of the response on.
     pub(crate) reset: Duration,
     /// What there is at the reset, where it comes back evenly until then rather than all at once: so OpenAI's and
@@ -203,7 +205,7 @@ impl Found {
             let refills_to = limit.filter(|_| is_even);
             let reset = reset.or(part.window).unwrap_or(WITHOUT_RESET);
             if slot.is_none_or(|slot| (remaining, slot.reset) < (slot.remaining, reset)) {
-                *slot = Some(Left { remaining, reset, refills_to });
+                *slot = Some(Left { remaining, limit, reset, refills_to });
             }
         }
         (all != Reported::default()).then_some(all)

@@ -11,7 +11,10 @@ use super::{
 
 /// No report holds longer. Most windows are no longer; of those that are, many providers say when all of it will be back
 /// rather than some; and the next answer brings a newer report.
-const LONGEST: Duration = Duration::from_secs(60);
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// What comes back evenly is looked at again after such a part of the time it takes.
+const GRAINS: u32 = 64;
 
 const UNITS: [Unit; 4] = [Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens];
 
@@ -30,6 +33,8 @@ pub(crate) struct Told {
 struct Remaining {
     /// Below 0 where some of what has come back since is taken already.
     amount: i128,
+    /// The limit, where it is told, or else the most that was ever left.
+    most: u64,
     until: Instant,
     refill: Option<Refill>,
 }
@@ -57,6 +62,24 @@ impl Remaining {
         });
         Some(refilled.map_or(self.until, |at| at.min(self.until)))
     }
+
+    /// The share that is left now, of 1, of what there is, or of `configured` where nothing tells of more.
+    #[expect(clippy::cast_precision_loss, reason = "a share, for comparison")]
+    fn share(&self, configured: Option<u64>, now: Instant) -> f32 {
+        let back = self.refill.map_or(0.0, |Refill { amount, from, over }| {
+            let passed = now.saturating_duration_since(from).as_secs_f32();
+            let part = passed / over.as_secs_f32().max(f32::MIN_POSITIVE);
+            amount as f32 * part.min(1.0)
+        });
+        let most = self.most.max(configured.unwrap_or(1)).max(1);
+        ((self.amount as f32 + back) / most as f32).clamp(0.0, 1.0)
+    }
+
+    /// When time alone changes the [share](Self::share), after `now`.
+    fn next_change(&self, now: Instant) -> Option<Instant> {
+        let step = self.refill.map(|refill| now + refill.over / GRAINS);
+        Some(step.map_or(self.until, |step| step.min(self.until))).filter(|at| *at > now)
+    }
 }
 
 impl Told {
@@ -70,6 +93,19 @@ impl Told {
             Some(Shortage { room: Room::Until(at), limit, cost })
         };
         self.left.iter().zip(UNITS).filter_map(lacks).max_by_key(|lacks| lacks.room)
+    }
+
+    /// The least share that is left of anything, of 1, as far as it is told. `configured` is what is set for a unit: a
+    /// provider that does not tell its limit is taken to have no less.
+    pub(crate) fn headroom(&self, configured: impl Fn(Unit) -> Option<u64>, now: Instant) -> f32 {
+        let told = self.left.iter().zip(UNITS).filter_map(|(left, unit)| Some(((*left)?, unit)));
+        let holding = told.filter(|(left, _)| left.until > now);
+        holding.map(|(left, unit)| left.share(configured(unit), now)).fold(1.0, f32::min)
+    }
+
+    /// When time alone next changes the [headroom](Self::headroom).
+    pub(crate) fn next_change(&self, now: Instant) -> Option<Instant> {
+        self.left.iter().flatten().filter_map(|left| left.next_change(now)).min()
     }
 
     /// Takes what a request is expected to take.
@@ -100,7 +136,11 @@ impl Told {
         let Self { left, unanswered } = self;
         let mut more = false;
         for (slot, unit) in left.iter_mut().zip(UNITS).filter(|(_, unit)| counts(*unit)) {
-            let Some(Left { remaining, reset, refills_to }) = reported.of(unit) else { continue };
+            let Some(Left { remaining, limit, reset, refills_to }) = reported.of(unit) else {
+                continue;
+            };
+            let seen = slot.map_or(0, |was: Remaining| was.most);
+            let most = limit.unwrap_or(seen).max(remaining);
             let amount = remaining.saturating_sub(unanswered.of(unit)).into();
             let until = now + reset.min(LONGEST);
             let refill = refills_to.map(|full| Refill {
@@ -108,7 +148,7 @@ impl Told {
                 from: now,
                 over: reset,
             });
-            let was = slot.replace(Remaining { amount, until, refill });
+            let was = slot.replace(Remaining { amount, most, until, refill });
             more |=
                 was.is_some_and(|was| amount > was.amount || until < was.until || refill.is_some());
         }

@@ -50,6 +50,33 @@ async fn the_fullest_limit_counts_be_it_of_tokens_requests_or_a_shared_quota() {
     );
 }
 
+/// One whose provider says that so much is left of its requests.
+fn saying(remaining: &str) -> Fake {
+    let answer = Answer::status(200).data("{}");
+    Fake::new([answer.header("x-ratelimit-remaining-requests", remaining).after(ms(1))])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_says_is_left_counts_with_a_limit_or_without() {
+    let limited = ["a", "b"].map(|id| Deployment::new(id).rpm(1000));
+    let unlimited = ["a", "b"].map(|id| Deployment::new(id).reported_limits(true));
+    for [little, much] in [limited, unlimited] {
+        let headers = ["900", "20"].map(saying);
+        let first = Balance::new(LowestUsage, [(little.clone(), headers[0].clone())]);
+        send(&first, get()).await;
+        let [more, less] = headers;
+        let pool = pool(LowestUsage, [(little.clone(), less), (much.clone(), more)]);
+        for _ in 0..30 {
+            send(&pool, get()).await;
+        }
+        let picks = [little.picked() - 1, much.picked()];
+        assert!(picks[0] <= 2 && picks[1] >= 28, "{picks:?}");
+        assert!(little.headroom() < 0.03 && much.headroom() > 0.85, "{little:?} {much:?}");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(little.headroom() > 0.99, "the report is out of date");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn equals_are_spread_by_least_busy() {
     let all = ["a", "b", "c"].map(Deployment::new);

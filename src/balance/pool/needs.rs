@@ -126,9 +126,12 @@ impl Needs<'_> {
     }
 }
 
-/// Whether `region` is `area` or a part of it by its name: `eu-west-1` is within `eu`.
+/// Whether `region` is `area` or a part of it by its name, in whatever case: `eu-west-1` is within `EU`.
 fn is_within(region: &str, area: &str) -> bool {
-    region.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    let (region, area) = (region.as_bytes(), area.as_bytes());
+    region.split_at_checked(area.len()).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(area) && matches!(rest, [] | [b'-', ..])
+    })
 }
 
 /// Whether it turns requests away by more than their region and their tags.

@@ -13,6 +13,7 @@ use super::{
     member::{InOrOut, Member},
 };
 use crate::{
+    balance::lowest::Lowest,
     deployment::{Refusal, Standing},
     error::{Lack, Refused, RefusedReason},
     outcome::FailureKind,
@@ -27,8 +28,7 @@ impl Pool {
         if wish.elsewhere || wish.strict {
             return None;
         }
-        let mut least = None;
-        let mut ties = 0;
+        let mut least = Lowest::new();
         for (index, member) in self.members.iter().enumerate() {
             let can = self.may_be_forced(member)
                 && member.meets(needs)
@@ -37,16 +37,9 @@ impl Pool {
                 continue;
             }
             let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
-            match least {
-                Some((best, _)) if load > best => continue,
-                Some((best, _)) if load == best => ties += 1,
-                _ => ties = 1,
-            }
-            if self.rng.usize(0..ties) == 0 {
-                least = Some((load, index));
-            }
+            least.offer(load, index, &mut self.rng);
         }
-        least.map(|(_, index)| index)
+        least.get()
     }
 
     /// Whether the last resort may be `member`.

@@ -16,7 +16,7 @@ use crate::{
     deployment::{Deployment, Judge, Record, Recovery, Sentence, Status},
     error::{Refused, RefusedReason},
     outcome::{Failure, FailureKind, Outcome},
-    trail::Tried,
+    trail::{Demand, Tried},
 };
 
 mod candidates;
@@ -70,13 +70,22 @@ fn weighted(weights: &[u32]) -> Vec<Deployment> {
     weights.iter().enumerate().map(|(i, w)| Deployment::new(name(i)).weight(*w)).collect()
 }
 
+impl<'a> Wish<'a> {
+    /// For whatever there is, now.
+    pub(in crate::balance) fn past(tried: &'a Tried) -> Self {
+        let now = Instant::now();
+        Self { now, tried, strict: false, elsewhere: false, demand: None, explain: None }
+    }
+}
+
 /// A pick with these tried.
 fn pick_past(pool: &mut Pool, strategy: &impl Strategy, tried: &Tried) -> Result<Picked, Refused> {
-    let now = Instant::now();
-    pool.pick(
-        strategy,
-        &Wish { now, tried, strict: false, elsewhere: false, demand: None, explain: None },
-    )
+    pool.pick(strategy, &Wish::past(tried))
+}
+
+/// A pick for `demand`.
+fn pick_for(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
+    pool.pick(strategy, &Wish { demand: Some(demand), ..Wish::past(&Tried::default()) })
 }
 
 fn pick(pool: &mut Pool) -> Result<Picked, Refused> {
@@ -84,10 +93,7 @@ fn pick(pool: &mut Pool) -> Result<Picked, Refused> {
 }
 
 fn pick_elsewhere(pool: &mut Pool) -> Result<Picked, Refused> {
-    let (now, tried) = (Instant::now(), Tried::default());
-    let wish =
-        Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain: None };
-    pool.pick(&LeastBusy, &wish)
+    pool.pick(&LeastBusy, &Wish { elsewhere: true, ..Wish::past(&Tried::default()) })
 }
 
 /// The id of the next pick, which is given back at once.
@@ -165,14 +171,7 @@ async fn what_was_tried_is_passed_over_until_nothing_else_is_left() {
     assert_eq!(seen, ["a", "b", "c"]);
     let again = pick_past(&mut pool, &LeastBusy, &tried).expect("tried is better than none");
     assert!(!again.spare);
-    let strict = Wish {
-        now: Instant::now(),
-        tried: &tried,
-        strict: true,
-        elsewhere: false,
-        demand: None,
-        explain: None,
-    };
+    let strict = Wish { strict: true, ..Wish::past(&tried) };
     assert!(pool.pick(&LeastBusy, &strict).is_err());
 }
 

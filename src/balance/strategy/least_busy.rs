@@ -3,7 +3,7 @@ use super::{Candidates, Choice, Strategy};
 /// The deployment with the fewest requests in flight for its weight: exact under any concurrency, ties broken at random.
 ///
 /// A request is in flight from its pick to the end of its response body. Costs the same at any number of deployments
-/// (a bucket queue). LiteLLM calls it `least-busy`.
+/// (a bucket queue). Weights far apart are [rounded](crate::Deployment::weight). LiteLLM calls it `least-busy`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeastBusy;
 

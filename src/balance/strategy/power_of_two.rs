@@ -5,7 +5,7 @@ use super::{Candidates, Choice, Strategy};
 /// "The power of two choices" (Mitzenmacher 1996), which `tower`, Envoy and nginx have too. Costs the same at any number
 /// of deployments. [`LeastBusy`](super::LeastBusy) costs as little and is exact; this one is for several instances of a
 /// service over the same deployments, each of which sees only its own requests: exact choices made from the same old
-/// picture fall on the same deployment, random pairs do not.
+/// picture fall on the same deployment, random pairs do not. Weights far apart are [rounded](crate::Deployment::weight).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PowerOfTwo;
 

@@ -3,10 +3,10 @@ use super::{Candidates, Choice, Strategy};
 /// The deployment with the greatest share of its limits left; of several with as much, to within a twentieth of their
 /// limits, the least busy.
 ///
-/// What is left is its [headroom](crate::Deployment::headroom): the least of all its limits and quotas, tokens and
-/// requests alike, what is reserved for requests on their way already taken off. So deployments with limits of
-/// different sizes fill up together, and a burst can use them all to the last. One without a limit has all of it left,
-/// always, and comes first. As long as all are within that step a slow deployment is spared, as by
+/// What is left is its [headroom](crate::Deployment::headroom): the least of all its limits and quotas and of what its
+/// provider says, tokens and requests alike, what is reserved for requests on their way already taken off. So deployments with limits of
+/// different sizes fill up together, and a burst can use them all to the last. One without a limit, of which nothing
+/// is said, has all of it left, always, and comes first. As long as all are within that step a slow deployment is spared, as by
 /// [`LeastBusy`](super::LeastBusy).
 ///
 /// LiteLLM's `usage-based-routing` and `usage-based-routing-v2`, which go by the tokens of the running minute whatever

@@ -2,7 +2,7 @@ use super::{Candidates, Choice, Strategy};
 
 /// Any deployment, at random, in proportion to the weights. LiteLLM calls it `simple-shuffle`.
 ///
-/// Costs the same at any number of deployments. Weights further apart than 128 to 1 are rounded to that.
+/// Costs the same at any number of deployments. Weights far apart are [rounded](crate::Deployment::weight).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WeightedShuffle;
 

@@ -43,7 +43,10 @@ pub(in super::super) const LITELLM_PARAMS: Keys = Keys {
             &["extra_headers", "headers", "default_headers"],
             "sent with each request; of a header given twice the first of these keys holds",
         ),
-        honoured(&["weight"], "share of the traffic"),
+        honoured(
+            &["weight"],
+            "share of the traffic; ratios above 1,024 to 1 may be rounded to that, in groups of more than 64 sooner",
+        ),
         honoured(
             &["rpm", "tpm"],
             "requests and tokens a minute, with the check `enforce_model_rate_limits` or where the strategy goes by \

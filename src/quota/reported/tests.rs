@@ -29,12 +29,17 @@ fn read(head: &str) -> Option<Reported> {
 
 #[expect(clippy::unnecessary_wraps, reason = "as it is reported")]
 fn left(remaining: u64, seconds: f64) -> Option<Left> {
-    Some(Left { remaining, reset: Duration::from_secs_f64(seconds), refills_to: None })
+    let reset = Duration::from_secs_f64(seconds);
+    Some(Left { remaining, limit: None, reset, refills_to: None })
+}
+
+fn left_of(limit: u64, remaining: u64, seconds: f64) -> Option<Left> {
+    Some(Left { limit: Some(limit), ..left(remaining, seconds)? })
 }
 
 /// What comes back evenly.
 fn evenly(remaining: u64, seconds: f64, refills_to: u64) -> Option<Left> {
-    Some(Left { refills_to: Some(refills_to), ..left(remaining, seconds)? })
+    Some(Left { refills_to: Some(refills_to), ..left_of(refills_to, remaining, seconds)? })
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn what_cerebras_and_mistral_say_of_named_windows() {
         x-ratelimit-remaining-tokens-minute: 53000
         x-ratelimit-reset-tokens-minute: 11.38";
     let expected = Reported {
-        requests: left(14_380, 33_011.382_867),
+        requests: left_of(14_400, 14_380, 33_011.382_867),
         tokens: left(53_000, 11.38),
         ..Reported::default()
     };
@@ -130,8 +135,11 @@ fn what_cerebras_and_mistral_say_of_named_windows() {
         x-ratelimit-remaining-req-minute: 3
         x-ratelimit-remaining-requests-day: 1000
         x-ratelimit-remaining-tokens-minute: 499000";
-    let expected =
-        Reported { requests: left(3, 60.0), tokens: left(499_000, 60.0), ..Reported::default() };
+    let expected = Reported {
+        requests: left_of(60, 3, 60.0),
+        tokens: left(499_000, 60.0),
+        ..Reported::default()
+    };
     assert_eq!(read(mistral), Some(expected), "the window with the least left, for its length");
 }
 
@@ -141,13 +149,12 @@ fn what_has_no_unit_counts_requests() {
         X-RateLimit-Limit: 20
         X-RateLimit-Remaining: 0
         X-RateLimit-Reset: 1700000040500";
-    let requests = |remaining, seconds| {
-        Some(Reported { requests: left(remaining, seconds), ..Reported::default() })
-    };
-    assert_eq!(read(openrouter), requests(0, 40.5));
+    let requests = |requests| Some(Reported { requests, ..Reported::default() });
+    assert_eq!(read(openrouter), requests(left_of(20, 0, 40.5)));
+    let drafts = "ratelimit-limit: 100\nratelimit-remaining: 7\nratelimit-reset: 8";
+    assert_eq!(read(drafts), requests(left_of(100, 7, 8.0)));
     for (head, remaining, seconds) in [
         ("x-ratelimit-remaining: 5\nx-ratelimit-reset: 1700000030", 5, 30.0),
-        ("ratelimit-limit: 100\nratelimit-remaining: 7\nratelimit-reset: 8", 7, 8.0),
         ("ratelimit: limit=100, remaining=50, reset=30", 50, 30.0),
         ("ratelimit: \"default\";r=50;t=30", 50, 30.0),
         ("ratelimit: \"burst\";r=9;t=1, \"daily\";r=4;t=3600, \"hourly\";r=8", 4, 3600.0),
@@ -159,7 +166,7 @@ fn what_has_no_unit_counts_requests() {
             1.0,
         ),
     ] {
-        assert_eq!(read(head), requests(remaining, seconds), "{head}");
+        assert_eq!(read(head), requests(left(remaining, seconds)), "{head}");
     }
 }
 

@@ -9,8 +9,14 @@ fn charge(requests: u64, input: u64) -> Charge {
 }
 
 fn requests(remaining: u64, seconds: u64) -> Reported {
-    let left = Left { remaining, reset: Duration::from_secs(seconds), refills_to: None };
+    let left =
+        Left { remaining, limit: None, reset: Duration::from_secs(seconds), refills_to: None };
     Reported { requests: Some(left), ..Reported::default() }
+}
+
+fn evenly(remaining: u64, seconds: u64, limit: u64) -> Left {
+    let (limit, reset) = (Some(limit), Duration::from_secs(seconds));
+    Left { remaining, limit, reset, refills_to: limit }
 }
 
 /// A clock of whole seconds.
@@ -51,7 +57,7 @@ fn it_holds_until_the_reset_and_no_longer() {
 #[test]
 fn what_comes_back_evenly_is_there_once_it_is_enough() {
     let (mut told, clock) = (Told::default(), clock());
-    let left = Left { remaining: 10, reset: Duration::from_secs(45), refills_to: Some(100) };
+    let left = evenly(10, 45, 100);
     let reported = Reported { input_tokens: Some(left), ..Reported::default() };
     told.report(&reported, |_| true, clock.at(0));
     let room = |told: &Told, cost, now| {
@@ -82,6 +88,43 @@ fn only_a_report_of_more_or_sooner_is_news_for_those_who_wait() {
     assert!(!told.report(&requests(4, 20), |_| true, clock.at(1)));
     assert!(told.report(&requests(5, 20), |_| true, clock.at(1)));
     assert!(told.report(&requests(0, 3), |_| true, clock.at(1)));
+}
+
+#[test]
+#[expect(clippy::float_cmp, reason = "the shares are exact")]
+fn the_headroom_is_what_is_left_of_the_limit_or_of_the_most_there_was() {
+    let (mut told, clock) = (Told::default(), clock());
+    let headroom = |told: &Told, at| told.headroom(|_| None, clock.at(at));
+    assert_eq!(headroom(&told, 0), 1.0);
+    told.report(&requests(64, 9), |_| true, clock.at(0));
+    assert_eq!(headroom(&told, 0), 1.0, "there is nothing to compare it with");
+    let configured = |unit| (unit == Unit::Requests).then_some(128);
+    assert_eq!(told.headroom(configured, clock.at(0)), 0.5);
+    told.take(&charge(32, 0));
+    assert_eq!(headroom(&told, 0), 0.5);
+    told.report(&requests(48, 9), |_| true, clock.at(0));
+    assert_eq!(headroom(&told, 0), 0.25, "less what is under way, of the 64 there were");
+    assert_eq!(headroom(&told, 9), 1.0, "the report is out of date");
+    let limited = Left { limit: Some(100), ..requests(64, 9).requests.unwrap() };
+    let reported = Reported { requests: Some(limited), ..Reported::default() };
+    told.answered(&charge(32, 0));
+    told.report(&reported, |_| true, clock.at(0));
+    assert_eq!(headroom(&told, 0), 0.64);
+    told.take(&charge(1000, 0));
+    assert_eq!(headroom(&told, 0), 0.0);
+}
+
+#[test]
+#[expect(clippy::float_cmp, reason = "the shares are exact")]
+fn the_headroom_grows_with_what_comes_back_evenly() {
+    let (mut told, clock) = (Told::default(), clock());
+    let reported = Reported { tokens: Some(evenly(0, 32, 100)), ..Reported::default() };
+    told.report(&reported, |_| true, clock.at(0));
+    let shares = [0, 8, 24, 32].map(|at| told.headroom(|_| None, clock.at(at)));
+    assert_eq!(shares, [0.0, 0.25, 0.75, 1.0]);
+    let half_a_second = Duration::from_millis(500);
+    assert_eq!(told.next_change(clock.at(8)), Some(clock.at(8) + half_a_second));
+    assert_eq!(told.next_change(clock.at(32)), None);
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ fn explain(
 ) -> Explanation {
     let (now, draft) = (Instant::now(), Draft::default());
     let explain = Some(&draft);
-    let wish = Wish { now, tried, strict: false, elsewhere: false, demand, explain };
+    let wish = Wish { demand, explain, ..Wish::past(tried) };
     let picked = pool.pick(strategy, &wish).map(|picked| give_back(pool, picked));
     let explanation = draft.finish(now, None, picked.as_ref().err().cloned());
     let told = explanation.picked().map(|one| one.deployment().id());
@@ -67,10 +67,7 @@ async fn it_says_what_keeps_each_from_the_request() {
     let demand = Demand { tags: vec!["&full".into()], ..Demand::default() };
     pool.update(keys[3], able("full").max_parallel_requests(1).tags(["a", "full"]));
     pool.rebuild(Instant::now());
-    let (now, none) = (Instant::now(), Tried::default());
-    let demand = Some(&demand);
-    let wish = Wish { now, tried: &none, strict: false, elsewhere: false, demand, explain: None };
-    let held = pool.pick(&LeastBusy, &wish).expect("it is free");
+    let held = pick_for(&mut pool, &LeastBusy, &demand).expect("it is free");
     set(&mut pool, keys[0], |one| one.health().pause());
     fail(&mut pool, keys[1], &HARD, FailureKind::RateLimited);
     let mut tried = Tried::default();
@@ -177,7 +174,7 @@ async fn one_on_trial_is_a_candidate_until_its_places_are_taken() {
     advance(MINUTE).await;
     let (now, draft, tried) = (Instant::now(), Draft::default(), Tried::default());
     let explain = Some(&draft);
-    let wish = Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain };
+    let wish = Wish { elsewhere: true, explain, ..Wish::past(&tried) };
     let probes = Recovery::default().probes;
     let held: Vec<_> =
         (0..probes).map(|_| pool.pick(&LeastBusy, &wish).expect("a trial")).collect();
@@ -188,7 +185,7 @@ async fn one_on_trial_is_a_candidate_until_its_places_are_taken() {
 
     let (draft, now) = (Draft::default(), Instant::now());
     let explain = Some(&draft);
-    let wish = Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain };
+    let wish = Wish { elsewhere: true, explain, ..Wish::past(&tried) };
     let last = pool.pick(&LeastBusy, &wish).expect("a trial");
     assert_eq!(removed(&draft.finish(now, None, None)), [("a", None)]);
     succeed(&mut pool, last);

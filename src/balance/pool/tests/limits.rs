@@ -1,24 +1,12 @@
 //! Deployments that have had what they may have are passed over.
 
 use super::*;
-use crate::{
-    quota::{Limit, Quota},
-    trail::Demand,
-};
+use crate::quota::{Limit, Quota};
 
 const NANO: Duration = Duration::from_nanos(1);
 
 fn tokens(input: u64) -> Demand {
     Demand { input_tokens: Some(input), output_tokens: Some(10), ..Demand::default() }
-}
-
-fn ask(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Picked, Refused> {
-    let (now, tried) = (Instant::now(), Tried::default());
-    let demand = Some(demand);
-    pool.pick(
-        strategy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
-    )
 }
 
 /// Picks for which a provider answers, so that they count for good.
@@ -32,7 +20,7 @@ fn answered(picked: Result<Picked, Refused>) -> Result<Picked, Refused> {
 
 /// The id of the next pick that is answered, or why there is none.
 fn next_for(pool: &mut Pool, demand: &Demand) -> Result<String, Refused> {
-    answered(ask(pool, &LeastBusy, demand)).map(|picked| give_back(pool, picked))
+    answered(pick_for(pool, &LeastBusy, demand)).map(|picked| give_back(pool, picked))
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +59,7 @@ async fn one_that_is_spent_is_out_until_it_has_something_again() {
 async fn a_request_too_large_for_what_is_left_goes_elsewhere_and_smaller_ones_still_come() {
     let (mut pool, _) = pool([Deployment::new("a").order(1).tpm(100), Deployment::new("b")]);
     assert_eq!(next_for(&mut pool, &tokens(50)).as_deref(), Ok("a"));
-    let large = ask(&mut pool, &LeastBusy, &tokens(31)).expect("the other takes it");
+    let large = pick_for(&mut pool, &LeastBusy, &tokens(31)).expect("the other takes it");
     assert_eq!((large.deployment.id(), large.spare), ("b", false));
     assert_eq!(next_for(&mut pool, &tokens(30)).as_deref(), Ok("a"));
     assert_eq!(next_for(&mut pool, &tokens(1)).as_deref(), Ok("b"));
@@ -88,7 +76,7 @@ async fn every_strategy_keeps_to_it() {
         ]);
         let mut ids = Vec::new();
         let refused = loop {
-            match answered(ask(&mut pool, strategy, &tokens(90))) {
+            match answered(pick_for(&mut pool, strategy, &tokens(90))) {
                 Ok(picked) => ids.push(give_back(&mut pool, picked)),
                 Err(refused) => break refused,
             }
@@ -107,7 +95,7 @@ async fn every_strategy_keeps_to_it() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_no_deployment_may_ever_take_is_told_so() {
     let (mut pool, _) = pool([Deployment::new("a").tpm(100), Deployment::new("b").tpm(50)]);
-    let refused = ask(&mut pool, &LeastBusy, &tokens(91)).unwrap_err();
+    let refused = pick_for(&mut pool, &LeastBusy, &tokens(91)).unwrap_err();
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::TooLarge, None));
     assert_eq!(refused.lack().and_then(|lack| lack.limit), Some((Limit::tpm(100), 101)));
     assert_eq!(
@@ -116,7 +104,7 @@ async fn a_request_that_no_deployment_may_ever_take_is_told_so() {
     );
     // One it fits is spent now; that passes.
     assert!(next_for(&mut pool, &tokens(90)).is_ok());
-    let refused = ask(&mut pool, &LeastBusy, &tokens(90)).unwrap_err();
+    let refused = pick_for(&mut pool, &LeastBusy, &tokens(90)).unwrap_err();
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Limited, Some(MINUTE)));
 }
 
@@ -155,8 +143,9 @@ async fn the_wait_is_until_the_first_can_whatever_keeps_them() {
 async fn a_full_one_may_be_free_at_any_moment() {
     let (mut pool, _) =
         pool([Deployment::new("a").max_parallel_requests(1), Deployment::new("b").rpm(1)]);
-    let held: Vec<_> = (0..2).map(|_| ask(&mut pool, &LeastBusy, &tokens(1)).unwrap()).collect();
-    let refused = ask(&mut pool, &LeastBusy, &tokens(1)).unwrap_err();
+    let held: Vec<_> =
+        (0..2).map(|_| pick_for(&mut pool, &LeastBusy, &tokens(1)).unwrap()).collect();
+    let refused = pick_for(&mut pool, &LeastBusy, &tokens(1)).unwrap_err();
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Full, None));
     give_all_back(&mut pool, held);
 }
@@ -165,8 +154,9 @@ async fn a_full_one_may_be_free_at_any_moment() {
 async fn a_quota_of_requests_at_a_time_is_full_and_not_limited() {
     let quota = Quota::new("key", [Limit::parallel(2)]);
     let (mut pool, keys) = pool(["a", "b"].map(|id| Deployment::new(id).quota(&quota)));
-    let held: Vec<_> = (0..2).map(|_| ask(&mut pool, &LeastBusy, &tokens(1)).unwrap()).collect();
-    let refused = ask(&mut pool, &LeastBusy, &tokens(1)).unwrap_err();
+    let held: Vec<_> =
+        (0..2).map(|_| pick_for(&mut pool, &LeastBusy, &tokens(1)).unwrap()).collect();
+    let refused = pick_for(&mut pool, &LeastBusy, &tokens(1)).unwrap_err();
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Full, None));
     give_all_back(&mut pool, held);
     for key in keys {

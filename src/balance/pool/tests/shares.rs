@@ -117,3 +117,20 @@ async fn a_round_robin_is_smooth() {
     set(&mut pool, keys[0], |one| one.health().pause());
     assert_eq!(turns(&mut pool, 4), "bcbc");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousandth_is_a_thousandth() {
+    fn check(strategy: &impl Strategy) {
+        let (mut pool, _) = pool(weighted(&[1000, 1]));
+        let mut next = || {
+            let picked = pick_past(&mut pool, strategy, &Tried::default()).expect("one can");
+            give_back(&mut pool, picked)
+        };
+        let counts = counts(&mut next, 100_000);
+        // Four times the deviation of what is drawn a hundred times on average.
+        assert!(counts["b"].abs_diff(100) <= 40, "{counts:?}");
+    }
+    check(&WeightedShuffle);
+    check(&LeastBusy);
+    check(&RoundRobin);
+}

@@ -140,13 +140,32 @@ async fn a_level_that_lacks_what_is_asked_leaves_it_to_the_others() {
     ]);
     pool.set_spill(Some(1.0));
     set(&mut pool, keys[0], |one| one.health().pause());
-    let demand = crate::trail::Demand { input_tokens: Some(2), ..Default::default() };
-    let (now, tried) = (Instant::now(), Tried::default());
+    let demand = Demand { input_tokens: Some(2), ..Default::default() };
     for _ in 0..50 {
-        let demand = Some(&demand);
-        let wish =
-            Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None };
-        let picked = pool.pick(&LeastBusy, &wish).expect("b can");
+        let picked = pick_for(&mut pool, &LeastBusy, &demand).expect("b can");
         assert_eq!(give_back(&mut pool, picked), "b");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_take_the_request_says_nothing_of_its_level() {
+    let (mut pool, keys) = pool([
+        Deployment::new("x").order(0).tags(["x"]),
+        Deployment::new("y").order(0).tags(["y"]).weight(3),
+        Deployment::new("next").order(1).tags(["x", "y"]),
+    ]);
+    pool.set_spill(Some(1.0));
+    set(&mut pool, keys[1], |one| one.health().pause());
+    let tagged = |tag: &str| Demand { tags: vec![tag.into()], ..Demand::default() };
+    let mut first = |demand: Demand| {
+        let picks = (0..1000).map(|_| pick_for(&mut pool, &LeastBusy, &demand).expect("one can"));
+        let picks: Vec<_> = picks.collect();
+        let first = picks.iter().filter(|picked| picked.deployment.get_order() == Some(0)).count();
+        give_all_back(&mut pool, picks);
+        first
+    };
+    assert_eq!(first(tagged("x")), 1000, "all of the level that can take it are well");
+    assert_eq!(first(tagged("y")), 0, "none of them is");
+    let either = Demand { tags: vec!["x".into(), "y".into()], ..Demand::default() };
+    assert!((200..300).contains(&first(either)), "a quarter by weight");
 }

@@ -1,7 +1,7 @@
 //! Requests go where their tags say.
 
 use super::*;
-use crate::{balance::TagMatch, trail::Demand};
+use crate::balance::TagMatch;
 
 /// A group of these: the id of each is its tags, joined.
 fn tagged(members: &[&str]) -> (Pool, Vec<Key>) {
@@ -16,20 +16,12 @@ fn asking(tags: &[&str]) -> Demand {
     Demand { tags: tags.iter().map(|tag| (*tag).into()).collect(), ..Demand::default() }
 }
 
-fn pick_for(pool: &mut Pool, demand: Option<&Demand>) -> Result<Picked, Refused> {
-    let (now, tried) = (Instant::now(), Tried::default());
-    pool.pick(
-        &LeastBusy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
-    )
-}
-
 /// All that a request with these tags may go to, least first; empty where it is refused for them.
 fn served_by(pool: &mut Pool, tags: &[&str]) -> Vec<String> {
     let demand = asking(tags);
     let mut ids = Vec::new();
     for _ in 0..60 {
-        match pick_for(pool, Some(&demand)) {
+        match pick_for(pool, &LeastBusy, &demand) {
             Ok(picked) => ids.push(give_back(pool, picked)),
             Err(refused) => assert_eq!(refused.reason(), RefusedReason::Unsupported, "{tags:?}"),
         }
@@ -97,7 +89,7 @@ async fn those_tagged_default_serve_requests_without_tags_and_with_unknown_ones(
     ] {
         assert_eq!(served_by(&mut pool, tags), served, "{tags:?}");
     }
-    let picked = pick_for(&mut pool, None).expect("there are some by default");
+    let picked = pick(&mut pool).expect("there are some by default");
     assert!(give_back(&mut pool, picked).ends_with("default"), "asking for nothing is no tags");
 }
 
@@ -128,18 +120,19 @@ async fn tags_that_are_ignored_keep_no_request_away() {
 async fn what_is_asked_for_does_not_change_with_who_is_well() {
     let (mut pool, keys) = tagged(&["paid", "default"]);
     set(&mut pool, keys[1], |one| one.health().cool_for(MINUTE));
-    let refused = pick_for(&mut pool, None).expect_err("only the paid one is well");
+    let refused = pick(&mut pool).expect_err("only the paid one is well");
     assert_eq!((refused.reason(), refused.wait()), (RefusedReason::Cooling, Some(MINUTE)));
     set(&mut pool, keys[1], |one| one.health().reset());
     set(&mut pool, keys[0], |one| one.health().pause());
-    let refused = pick_for(&mut pool, Some(&asking(&["paid"]))).expect_err("it is paused");
+    let refused = pick_for(&mut pool, &LeastBusy, &asking(&["paid"])).expect_err("it is paused");
     assert_eq!(refused.reason(), RefusedReason::Paused);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_tags() {
     let (mut pool, _) = tagged(&["a", "b"]);
-    let refused = pick_for(&mut pool, Some(&asking(&["a", "&b"]))).expect_err("none has both");
+    let refused =
+        pick_for(&mut pool, &LeastBusy, &asking(&["a", "&b"])).expect_err("none has both");
     let said = "no deployment has all that the request needs: the tags `a`, `&b`";
     assert_eq!(refused.to_string(), said);
     assert_eq!(refused.lack().expect("it says").tags, ["a".into(), "&b".into()]);
@@ -149,10 +142,10 @@ async fn a_refusal_names_the_tags() {
         Deployment::new("us").region("us").tags(["a"]),
     ]);
     let demand = Demand { region: Some("eu".into()), ..asking(&["a"]) };
-    let refused = pick_for(&mut pool, Some(&demand)).expect_err("the tag is elsewhere");
+    let refused = pick_for(&mut pool, &LeastBusy, &demand).expect_err("the tag is elsewhere");
     assert!(refused.to_string().ends_with("needs: the region `eu`, the tags `a`"), "{refused}");
     let demand = Demand { region: Some("asia".into()), ..asking(&["a"]) };
-    let refused = pick_for(&mut pool, Some(&demand)).expect_err("nobody is there");
+    let refused = pick_for(&mut pool, &LeastBusy, &demand).expect_err("nobody is there");
     assert!(refused.to_string().ends_with("needs: the region `asia`"), "{refused}");
 }
 
@@ -163,7 +156,7 @@ async fn an_input_that_is_too_long_for_those_with_the_tags_is_too_long() {
         Deployment::new("b").tags(["b"]),
     ]);
     let demand = Demand { input_tokens: Some(6), ..asking(&["a"]) };
-    let refused = pick_for(&mut pool, Some(&demand)).expect_err("a is too small");
+    let refused = pick_for(&mut pool, &LeastBusy, &demand).expect_err("a is too small");
     assert_eq!(refused.reason(), RefusedReason::ContextWindow);
 }
 

@@ -45,8 +45,7 @@ impl Fleet {
         for one in tried {
             past.add(one);
         }
-        let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict, elsewhere: false, demand, explain: None };
+        let wish = Wish { strict, demand: Some(demand), ..Wish::past(&past) };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
