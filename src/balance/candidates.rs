@@ -369,15 +369,26 @@ impl Candidates<'_> {
             && accepts(self.members, index, self.filter, self.kept)
     }
 
-    /// Where the member is whose id has this hash; none where it is gone.
+    /// Where the member is whose id has this hash; none where it is gone. One that a strategy around this one
+    /// [left out](Self::only) is busy.
     pub(super) fn place(&self, id_hash: u64) -> Option<Place> {
+        self.place_among(self.kept, id_hash)
+    }
+
+    /// The same, whatever the strategies around this one left out: they know no reason that is good enough.
+    pub(super) fn place_of_all(&self, id_hash: u64) -> Option<Place> {
+        self.place_among(None, id_hash)
+    }
+
+    fn place_among(&self, kept: Option<&Kept<'_>>, id_hash: u64) -> Option<Place> {
         let mut all = self.members.iter().zip(0..).filter(|(one, _)| one.id_hash == id_hash);
         let (member, index) = all.find(|(member, _)| member.is_live())?;
-        if self.accepts(index) {
+        let is_of_tier = member.is_in && member.tier == self.tier;
+        if is_of_tier && accepts(self.members, index, self.filter, kept) {
             return Some(Place::Here(Choice(index)));
         }
         let unthinned = Filter { roll: None, ..*self.filter };
-        if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
+        if member.is_in && accepts(self.members, index, &unthinned, kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));

@@ -29,7 +29,7 @@ const WORTHWHILE: f64 = 0.05;
 /// each deployment of weight `w` scores `-w / ln u` for a key, with `u` in (0, 1) out of a [fixed](Self::seed) hash of the
 /// key and the deployment's *id*; the highest score wins. Each deployment gets keys in proportion to its weight. One that
 /// goes gives only its own keys to others, one that comes takes only what is its own, and processes that know the same
-/// ids agree without a word.
+/// ids agree without a word. Or the strategy inside [places](Self::inner_places_keys) each key once.
 ///
 /// A deployment is passed over, for the key's next best, while one more request would put it above the
 /// [bound](Self::bound) (consistent hashing with bounded loads; Mirrokni, Thorup and Zadimoghaddam 2018).
@@ -43,6 +43,10 @@ const WORTHWHILE: f64 = 0.05;
 /// A request that [continues](crate::Demand::continues) an answer goes to the deployment that gave it, however busy that
 /// is, for no other knows it; by its key only where that is not known, or cannot take it. `llm::Meter` enters the
 /// answers.
+///
+/// A strategy around this one that hands it a [part](Candidates::only) of the candidates, as
+/// [`PreferIdle`](super::PreferIdle) does, bounds its keys but not its answers: a key leaves its place while that is left
+/// out, and returns. To keep keys where they are, put `Affinity` around the other one.
 ///
 /// # Guesses
 ///
@@ -58,6 +62,7 @@ pub struct Affinity<P> {
     bound: f64,
     seed: u64,
     repins: bool,
+    inner_places: bool,
     pins: Pins,
 }
 
@@ -65,7 +70,7 @@ impl<P: Strategy> Affinity<P> {
     /// Picks by `inner` what has no key.
     pub fn new(inner: P) -> Self {
         let pins = Pins::new(65_536, Duration::from_secs(3600));
-        Self { inner, bound: 1.25, seed: 0, repins: true, pins }
+        Self { inner, bound: 1.25, seed: 0, repins: true, inner_places: false, pins }
     }
 
     /// How many requests a deployment may have in flight before keys pass it over, as a multiple of its share, by weight,
@@ -103,6 +108,17 @@ impl<P: Strategy> Affinity<P> {
         self
     }
 
+    /// Whether the strategy inside picks for a key that has no place yet, or whose place has no room by the
+    /// [bound](Self::bound), instead of the hash; a new key then stays where it went, as in LiteLLM. Default false: with the hash each process sends a key to the same
+    /// deployment though they share no memory, a restart forgets nothing, and no deployment is given more than its share
+    /// of keys. With true the strategy has its say, which is better where one process serves all requests and the
+    /// deployments are not alike: by price or by latency most sessions are to begin on the best.
+    #[must_use]
+    pub const fn inner_places_keys(mut self, inner: bool) -> Self {
+        self.inner_places = inner;
+        self
+    }
+
     /// Another hash. Default 0; all processes that are to agree must have the same.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -116,10 +132,11 @@ impl<P: Strategy> Affinity<P> {
         &self.pins
     }
 
-    /// The pinned candidate, or else the one that ranks first for `key`: of those that have room by the bound.
+    /// The pinned candidate, or else the one that ranks first for `key`: of those that have room by the bound. Instead of
+    /// the latter what the strategy inside picks, if that is to.
     fn follow(
         &self,
-        candidates: &Candidates<'_>,
+        candidates: &mut Candidates<'_>,
         key: &str,
         pinned: Option<Choice>,
     ) -> Option<Choice> {
@@ -135,6 +152,9 @@ impl<P: Strategy> Affinity<P> {
             && room(&home)
         {
             return pinned;
+        }
+        if self.inner_places {
+            return self.inner.pick(candidates);
         }
         let key = hash(self.seed, key.as_bytes());
         // The bounds add up to more than all have, so there is room somewhere.
@@ -164,7 +184,7 @@ impl<P: Strategy> Strategy for Affinity<P> {
         let now = candidates.now();
         let Some(demand) = candidates.demand else { return self.inner.pick(candidates) };
         let answerer = demand.continues.as_deref().and_then(|id| self.pins.answerer(id, now));
-        match answerer.and_then(|answerer| candidates.place(answerer)) {
+        match answerer.and_then(|answerer| candidates.place_of_all(answerer)) {
             Some(Place::Here(choice)) => return Some(choice),
             Some(Place::Later { .. }) => return None,
             _ => {}

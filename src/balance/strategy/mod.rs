@@ -61,8 +61,8 @@ pub trait Strategy: Send + Sync + 'static {
         None
     }
 
-    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. A strategy
-    /// around another one hands on that one's. By default none.
+    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. Always the
+    /// same. A strategy around another one hands on that one's. By default none.
     fn pins(&self) -> Option<&Pins> {
         None
     }

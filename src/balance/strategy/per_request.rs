@@ -19,12 +19,15 @@ use super::{AnyStrategy, Candidates, Choice, Pins, Strategy};
 pub struct PerRequest<P> {
     default: P,
     named: Vec<(Arc<str>, AnyStrategy)>,
+    /// Of all that have any, together.
+    pins: Option<Pins>,
 }
 
 impl<P: Strategy> PerRequest<P> {
     /// Picks by `default` where a request names no other.
-    pub const fn new(default: P) -> Self {
-        Self { default, named: Vec::new() }
+    pub fn new(default: P) -> Self {
+        let pins = default.pins().cloned();
+        Self { default, named: Vec::new(), pins }
     }
 
     /// Picks by `strategy` where a request names it so. Of two with one name the later one counts.
@@ -33,6 +36,9 @@ impl<P: Strategy> PerRequest<P> {
         let name = name.into();
         self.named.retain(|(earlier, _)| *earlier != name);
         self.named.push((name, AnyStrategy::new(strategy)));
+        let named = self.named.iter().filter_map(|(_, strategy)| strategy.pins());
+        let all = named.chain(self.default.pins()).cloned();
+        self.pins = all.reduce(|all, more| all.and(&more));
         self
     }
 }
@@ -53,10 +59,9 @@ impl<P: Strategy> Strategy for PerRequest<P> {
         named.chain(self.default.latency_decay()).min()
     }
 
-    /// Those of the default, or else of the first that has any.
+    /// Those of all: whichever of them picked, each learns of the answer, as the next request may name another.
     fn pins(&self) -> Option<&Pins> {
-        let named = || self.named.iter().find_map(|(_, strategy)| strategy.pins());
-        self.default.pins().or_else(named)
+        self.pins.as_ref()
     }
 }
 

@@ -6,8 +6,11 @@ use super::{Candidates, Choice, Pins, Strategy};
 ///
 /// The idea of Join-Idle-Queue (Lu et al., 2011): a request that waits for nobody is served fastest almost anywhere. With
 /// [`PowerOfTwo`](super::PowerOfTwo) it is nearly exact at low load; with [`LowestLatency`](super::LowestLatency) a burst
-/// fills every deployment before it doubles on a fast one. `P` is asked once; its cost is added to a step for each
-/// deployment where it is not constant anyway and something is idle.
+/// fills every deployment before it doubles on a fast one. `P` is asked again, for one of all, where it picks none of the
+/// idle; its cost is added to a step for each deployment where it is not constant anyway and something is idle.
+///
+/// A request that continues an answer goes to who gave it, idle or not, where `P` is an [`Affinity`](super::Affinity);
+/// but its keys only to the idle. `Affinity` around this one keeps the keys in their places.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreferIdle<P>(P);
 
