@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     pool::{Draft, Member, Needs, Wish},
     queue::Queue,
+    strategy::Strategy,
 };
 use crate::{
     deployment::{Deployment, Latency, Measure, Reading},
@@ -196,7 +197,18 @@ impl Candidates<'_> {
         })
     }
 
-    /// The same, but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
+    /// The same with the highest score.
+    pub(super) fn highest(
+        &mut self,
+        mut score: impl FnMut(Candidate<'_>) -> f64,
+    ) -> Option<Choice> {
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [-score, 0.0])
+        })
+    }
+
+    /// As [`lowest`](Self::lowest), but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
     pub fn lowest_then_least_busy(
         &mut self,
         mut score: impl FnMut(Candidate<'_>) -> f64,
@@ -219,7 +231,7 @@ impl Candidates<'_> {
             let score = score(candidate);
             let last = if score.is_nan() { f64::INFINITY } else { score };
             (lowest, highest) = (lowest.min(last), highest.max(last));
-            (score, [candidate.load(), 0.0])
+            (score, [0.0, candidate.load()])
         });
         let most = most(lowest);
         if highest <= most {
@@ -241,11 +253,12 @@ impl Candidates<'_> {
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
             let (score, [first, next]) = scores(candidate);
-            if let Some(draft) = draft {
-                draft.score(candidate.index, score);
-            }
             // Puts what is not a number last, of either sign.
             let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
+            if let Some(draft) = draft {
+                draft.score(candidate.index, score);
+                draft.rank(scores);
+            }
             match best {
                 Some((_, lowest)) if scores > lowest => continue,
                 Some((_, lowest)) if scores >= lowest => ties += 1,
@@ -254,6 +267,9 @@ impl Candidates<'_> {
             if ties == 1 || rng.u32(0..ties) == 0 {
                 best = Some((candidate.choose(), scores));
             }
+        }
+        if let (Some(draft), Some((_, scores))) = (draft, best) {
+            draft.chose(scores);
         }
         best.map(|(choice, _)| choice)
     }
@@ -351,9 +367,58 @@ impl Candidates<'_> {
         self.rng
     }
 
+    /// What another strategy picks: an [explanation](crate::trail::Explanation) then names that one too.
+    #[inline]
+    pub fn pick_by(&mut self, strategy: &(impl Strategy + ?Sized)) -> Option<Choice> {
+        if let Some(draft) = self.draft {
+            draft.asks(strategy.name());
+        }
+        strategy.pick(self)
+    }
+
+    /// Says why the pick goes as it does, in a few words: they are asked for, and kept, only where the request wants an
+    /// [explanation](crate::trail::Explanation::reasons).
+    #[inline]
+    pub fn explain(&self, reason: impl FnOnce() -> String) {
+        if let Some(draft) = self.draft {
+            draft.reason(reason());
+        }
+    }
+
+    /// Says what there is to be said of each candidate, in a few words that follow its name, such as `is hot`: again only
+    /// for an [explanation](crate::trail::Considered::remarks).
+    #[inline]
+    pub fn remark(&self, words: impl Fn(Candidate<'_>) -> Option<&'static str>) {
+        if let Some(draft) = self.draft {
+            let remarks = self.iter().filter_map(|one| Some((one.index, words(one)?)));
+            remarks.for_each(|(index, words)| draft.remark(index, words));
+        }
+    }
+
+    /// What an explanation calls the scores of the passes that follow; `score` unless told.
+    #[inline]
+    pub fn name_scores(&self, name: &'static str) {
+        if let Some(draft) = self.draft {
+            draft.name_scores(name);
+        }
+    }
+
+    /// Tells an explanation a number for each candidate that this strategy goes by without
+    /// [asking](Self::lowest) for the lowest.
+    #[inline]
+    pub fn show_scores(&self, name: &'static str, mut score: impl FnMut(Candidate<'_>) -> f64) {
+        if let Some(draft) = self.draft {
+            draft.name_scores(name);
+            self.iter().for_each(|one| draft.score(one.index, score(one)));
+        }
+    }
+
     #[cold]
     fn note_levels(&self, draft: &Draft) {
-        self.iter().for_each(|one| draft.score(one.index, one.member.level().into()));
+        let level = |one: Candidate<'_>| f64::from(one.member.level());
+        self.show_scores("load", level);
+        self.iter().for_each(|one| draft.rank([level(one), 0.0]));
+        draft.chose([self.iter().map(level).fold(f64::INFINITY, f64::min), 0.0]);
     }
 
     /// Whether `choice` is one of these candidates.

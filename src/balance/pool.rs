@@ -308,11 +308,7 @@ impl Pool {
 
     /// Where none that is in can take the request.
     #[cold]
-    fn pick_last(
-        &mut self,
-        wish: &Wish<'_>,
-        needs: Option<Needs<'_>>,
-    ) -> Result<Picked, Refused> {
+    fn pick_last(&mut self, wish: &Wish<'_>, needs: Option<Needs<'_>>) -> Result<Picked, Refused> {
         let forced = self.forced(wish, needs);
         if forced.is_some() {
             self.explain(wish, needs, forced);
@@ -422,12 +418,15 @@ impl Pool {
                 kept: None,
                 draft,
             };
-            let choice = strategy.pick(&mut candidates);
+            let choice = candidates.pick_by(strategy);
             if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
                 if let Some(draft) = draft {
                     draft.chose_from(tier);
                 }
                 return Some(choice.index());
+            }
+            if let Some(draft) = draft {
+                draft.goes_on();
             }
         }
         None

@@ -148,15 +148,22 @@ impl<P: Strategy> Affinity<P> {
         let room = |one: &Candidate<'_>| {
             f64::from(one.in_flight()) + 1.0 <= share.mul_add(one.weight(), SLACK)
         };
+        candidates.remark(|one| (pinned == Some(one.choose())).then_some("has the key"));
+        candidates.remark(|one| (!room(&one)).then_some("is beyond the bound"));
         if let Some(home) = pinned.and_then(|choice| candidates.get(choice))
             && room(&home)
         {
             return pinned;
         }
         if self.inner_places {
-            return self.inner.pick(candidates);
+            return candidates.pick_by(&self.inner);
         }
         let key = hash(self.seed, key.as_bytes());
+        candidates.show_scores("rank for the key", |one| {
+            let own = score(key, &one);
+            candidates.iter().map(|one| score(key, &one)).filter(|other| *other >= own).count()
+                as f64
+        });
         // The bounds add up to more than all have, so there is room somewhere.
         let scores = candidates.iter().filter(room).map(|one| (score(key, &one), one.choose()));
         scores.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, choice)| choice)
@@ -182,15 +189,19 @@ fn is_worth_a_guess(one: &Candidate<'_>) -> bool {
 impl<P: Strategy> Strategy for Affinity<P> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let now = candidates.now();
-        let Some(demand) = candidates.demand else { return self.inner.pick(candidates) };
+        let Some(demand) = candidates.demand else { return candidates.pick_by(&self.inner) };
         let answerer = demand.continues.as_deref().and_then(|id| self.pins.answerer(id, now));
+        if let Some(answerer) = answerer {
+            let words = "gave the answer that goes on";
+            candidates.remark(|one| (one.id_hash() == answerer).then_some(words));
+        }
         match answerer.and_then(|answerer| candidates.place_of_all(answerer)) {
             Some(Place::Here(choice)) => return Some(choice),
             Some(Place::Later { .. }) => return None,
             _ => {}
         }
         let Some(affinity) = demand.affinity.as_deref() else {
-            return self.inner.pick(candidates);
+            return candidates.pick_by(&self.inner);
         };
         let key = Pins::key(candidates.group, affinity);
         let pinned = self.pins.get(key, now);
@@ -200,7 +211,8 @@ impl<P: Strategy> Strategy for Affinity<P> {
         let stays = if demand.affinity_is_guess
             && !candidates.get(choice).is_some_and(|one| is_worth_a_guess(&one))
         {
-            choice = self.inner.pick(candidates)?;
+            candidates.explain(|| "the cache makes no use of what the key guesses".to_owned());
+            choice = candidates.pick_by(&self.inner)?;
             false
         } else {
             match place {

@@ -45,11 +45,15 @@ impl<P: Strategy> PerRequest<P> {
 
 impl<P: Strategy> Strategy for PerRequest<P> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-        let name = candidates.demand().and_then(|demand| demand.strategy.as_deref());
+        let name = candidates.demand.and_then(|demand| demand.strategy.as_deref());
         let named = name.and_then(|name| self.named.iter().find(|(known, _)| **known == *name));
+        if let Some(name) = name {
+            let known = if named.is_some() { "" } else { ", which is not known here" };
+            candidates.explain(|| format!("the request names {name:?}{known}"));
+        }
         match named {
-            Some((_, strategy)) => strategy.pick(candidates),
-            None => self.default.pick(candidates),
+            Some((_, strategy)) => candidates.pick_by(strategy),
+            None => candidates.pick_by(&self.default),
         }
     }
 

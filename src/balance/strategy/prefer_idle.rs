@@ -25,11 +25,12 @@ impl<P: Strategy> Strategy for PreferIdle<P> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         // Constant time where no member is idle, as under load none is.
         let idle = if candidates.load_quantile(0.0) == 0 {
-            candidates.only(|one| one.in_flight() == 0, |idle| self.0.pick(idle))
+            candidates.remark(|one| (one.in_flight() > 0).then_some("is not idle"));
+            candidates.only(|one| one.in_flight() == 0, |idle| idle.pick_by(&self.0))
         } else {
             None
         };
-        idle.or_else(|| self.0.pick(candidates))
+        idle.or_else(|| candidates.pick_by(&self.0))
     }
 
     fn latency_decay(&self) -> Option<Duration> {
