@@ -1,5 +1,7 @@
 //! Lowest latency: measured by the balance alone, with no cooldown anywhere.
 
+use std::sync::Arc;
+
 use tokio::{
     task::{LocalSet, spawn_local},
     time::{advance, sleep, timeout},
@@ -370,7 +372,7 @@ async fn long_answers_are_not_slow_ones_where_tokens_are_counted() {
 }
 
 /// Where a request goes, and why.
-async fn explained<P: Strategy>(pool: &Pool<P>) -> Explanation {
+async fn explained<P: Strategy>(pool: &Pool<P>) -> Arc<Explanation> {
     let mut request = get();
     let trail = Trail::explain(&mut request);
     send(pool, request).await;
