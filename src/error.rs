@@ -66,7 +66,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Service(_) => f.write_str("the deployment's service failed"),
+            Self::Service(inner) => match inspection(inner) {
+                Some(reason) => write!(f, "{reason}"),
+                None => f.write_str("the deployment's service failed"),
+            },
             Self::NotReady(_) => f.write_str("no deployment's service was ready"),
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
@@ -79,10 +82,24 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Service(inner) | Self::NotReady(inner) | Self::Truncated(inner) => Some(&**inner),
+            // What it says itself is not said again.
+            Self::Service(inner) => inspection(inner).map_or(Some(&**inner), error::Error::source),
+            Self::NotReady(inner) | Self::Truncated(inner) => Some(&**inner),
             Self::Refused(_) | Self::TimedOut(_) | Self::Malformed(_) => None,
         }
     }
+}
+
+/// What was wrong with the request itself, where no deployment was asked for that.
+#[cfg(feature = "llm")]
+fn inspection(inner: &BoxError) -> Option<&(dyn error::Error + 'static)> {
+    let error: &crate::llm::InspectError = inner.downcast_ref()?;
+    Some(error)
+}
+
+#[cfg(not(feature = "llm"))]
+const fn inspection(_: &BoxError) -> Option<&(dyn error::Error + 'static)> {
+    None
 }
 
 impl From<Refused> for Error {

@@ -11,6 +11,7 @@ use super::{
     lowest::Lowest,
     pool::{Draft, Member, Needs, Wish},
     queue::Queue,
+    strategy::Strategy,
 };
 use crate::{
     deployment::{Deployment, Latency, Measure, Reading},
@@ -199,7 +200,18 @@ impl Candidates<'_> {
         })
     }
 
-    /// The same, but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
+    /// The same with the highest score.
+    pub(super) fn highest(
+        &mut self,
+        mut score: impl FnMut(Candidate<'_>) -> f64,
+    ) -> Option<Choice> {
+        self.first_of(|candidate| {
+            let score = score(candidate);
+            (score, [-score, 0.0])
+        })
+    }
+
+    /// As [`lowest`](Self::lowest), but of those with the lowest score the [least busy](Candidate::load), ties broken at random.
     pub fn lowest_then_least_busy(
         &mut self,
         mut score: impl FnMut(Candidate<'_>) -> f64,
@@ -222,7 +234,7 @@ impl Candidates<'_> {
             let score = score(candidate);
             let last = if score.is_nan() { f64::INFINITY } else { score };
             (lowest, highest) = (lowest.min(last), highest.max(last));
-            (score, [candidate.load(), 0.0])
+            (score, [0.0, candidate.load()])
         });
         let most = most(lowest);
         if highest <= most {
@@ -244,14 +256,19 @@ impl Candidates<'_> {
         let Self { members, rng, filter, draft, .. } = self;
         for candidate in accepted(members, self.tier, filter, self.kept) {
             let (score, [first, next]) = scores(candidate);
-            if let Some(draft) = draft {
-                draft.score(candidate.index, score);
-            }
             // Puts what is not a number last, of either sign.
             let scores = [if first.is_nan() { f64::INFINITY } else { first }, next];
+            if let Some(draft) = draft {
+                draft.score(candidate.index, score);
+                draft.rank(scores);
+            }
             lowest.offer(scores, candidate.choose(), rng);
         }
-        lowest.get()
+        let (scores, choice) = lowest.get()?;
+        if let Some(draft) = draft {
+            draft.chose(scores);
+        }
+        Some(choice)
     }
 
     /// What this `share` of those that can take requests, of 1 and rounded down to whole ones but one at least, are not
@@ -347,9 +364,58 @@ impl Candidates<'_> {
         self.rng
     }
 
+    /// What another strategy picks: an [explanation](crate::trail::Explanation) then names that one too.
+    #[inline]
+    pub fn pick_by(&mut self, strategy: &(impl Strategy + ?Sized)) -> Option<Choice> {
+        if let Some(draft) = self.draft {
+            draft.asks(strategy.name());
+        }
+        strategy.pick(self)
+    }
+
+    /// Says why the pick goes as it does, in a few words: they are asked for, and kept, only where the request wants an
+    /// [explanation](crate::trail::Explanation::reasons).
+    #[inline]
+    pub fn explain(&self, reason: impl FnOnce() -> String) {
+        if let Some(draft) = self.draft {
+            draft.reason(reason());
+        }
+    }
+
+    /// Says what there is to be said of each candidate, in a few words that follow its name, such as `is hot`: again only
+    /// for an [explanation](crate::trail::Considered::remarks).
+    #[inline]
+    pub fn remark(&self, words: impl Fn(Candidate<'_>) -> Option<&'static str>) {
+        if let Some(draft) = self.draft {
+            let remarks = self.iter().filter_map(|one| Some((one.index, words(one)?)));
+            remarks.for_each(|(index, words)| draft.remark(index, words));
+        }
+    }
+
+    /// What an explanation calls the scores of the passes that follow; `score` unless told.
+    #[inline]
+    pub fn name_scores(&self, name: &'static str) {
+        if let Some(draft) = self.draft {
+            draft.name_scores(name);
+        }
+    }
+
+    /// Tells an explanation a number for each candidate that this strategy goes by without
+    /// [asking](Self::lowest) for the lowest.
+    #[inline]
+    pub fn show_scores(&self, name: &'static str, mut score: impl FnMut(Candidate<'_>) -> f64) {
+        if let Some(draft) = self.draft {
+            draft.name_scores(name);
+            self.iter().for_each(|one| draft.score(one.index, score(one)));
+        }
+    }
+
     #[cold]
     fn note_levels(&self, draft: &Draft) {
-        self.iter().for_each(|one| draft.score(one.index, one.member.level().into()));
+        let level = |one: Candidate<'_>| f64::from(one.member.level());
+        self.show_scores("load", level);
+        self.iter().for_each(|one| draft.rank([level(one), 0.0]));
+        draft.chose([self.iter().map(level).fold(f64::INFINITY, f64::min), 0.0]);
     }
 
     /// Whether `choice` is one of these candidates.
@@ -365,15 +431,26 @@ impl Candidates<'_> {
             && accepts(self.members, index, self.filter, self.kept)
     }
 
-    /// Where the member is whose id has this hash; none where it is gone.
+    /// Where the member is whose id has this hash; none where it is gone. One that a strategy around this one
+    /// [left out](Self::only) is busy.
     pub(super) fn place(&self, id_hash: u64) -> Option<Place> {
+        self.place_among(self.kept, id_hash)
+    }
+
+    /// The same, whatever the strategies around this one left out: they know no reason that is good enough.
+    pub(super) fn place_of_all(&self, id_hash: u64) -> Option<Place> {
+        self.place_among(None, id_hash)
+    }
+
+    fn place_among(&self, kept: Option<&Kept<'_>>, id_hash: u64) -> Option<Place> {
         let mut all = self.members.iter().zip(0..).filter(|(one, _)| one.id_hash == id_hash);
         let (member, index) = all.find(|(member, _)| member.is_live())?;
-        if self.accepts(index) {
+        let is_of_tier = member.is_in && member.tier == self.tier;
+        if is_of_tier && accepts(self.members, index, self.filter, kept) {
             return Some(Place::Here(Choice(index)));
         }
         let unthinned = Filter { roll: None, ..*self.filter };
-        if member.is_in && accepts(self.members, index, &unthinned, self.kept) {
+        if member.is_in && accepts(self.members, index, &unthinned, kept) {
             return Some(Place::Later { order: member.tier > self.tier });
         }
         let tried = self.filter.tried.is_some_and(|tried| tried.contains(member.identity));

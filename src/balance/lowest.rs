@@ -26,9 +26,10 @@ impl<K: PartialOrd, T> Lowest<K, T> {
         }
     }
 
+    /// It, and its key.
     #[inline]
-    pub(super) fn get(self) -> Option<T> {
-        self.best.map(|(_, value)| value)
+    pub(super) fn get(self) -> Option<(K, T)> {
+        self.best
     }
 }
 

@@ -30,6 +30,11 @@ impl PreCallChecks {
             || self.prompt_caching
     }
 
+    /// Whether any keeps requests together for a time, and not only with the answer they continue.
+    pub(super) const fn keep_for_a_time(self) -> bool {
+        self.deployment_affinity || self.session_affinity || self.prompt_caching
+    }
+
     pub(super) fn read(field: Field<'_>) -> Self {
         let mut checks = Self::default();
         for field in field.list("a list of the names of checks").unwrap_or_default() {

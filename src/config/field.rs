@@ -168,20 +168,21 @@ impl<'r> Field<'r> {
 
     /// Seconds, whole or not, of at least 0.
     pub(super) fn seconds(&self) -> Option<Duration> {
-        const EXPECTED: &str = "a number of seconds of at least 0";
-        self.duration(EXPECTED, self.number(EXPECTED, |seconds| seconds >= 0.0)?)
+        self.duration(self.number("a number of seconds of at least 0", |seconds| seconds >= 0.0)?)
     }
 
     /// Seconds, whole or not, of more than 0.
     pub(super) fn some_seconds(&self) -> Option<Duration> {
-        const EXPECTED: &str = "a number of seconds greater than 0";
-        // Less than a nanosecond would become none at all.
-        self.duration(EXPECTED, self.number(EXPECTED, |seconds| seconds >= 1e-9)?)
+        let seconds = self.number("a number of seconds greater than 0", |seconds| seconds > 0.0)?;
+        // Less would become none at all.
+        self.number("a number of seconds of at least 1e-9", |seconds| seconds >= 1e-9)?;
+        self.duration(seconds)
     }
 
-    fn duration(&self, expected: &str, seconds: f64) -> Option<Duration> {
-        // Only a number beyond the age of the universe fails here.
-        Duration::try_from_secs_f64(seconds).inspect_err(|_| self.wrong(expected)).ok()
+    fn duration(&self, seconds: f64) -> Option<Duration> {
+        let duration = Duration::try_from_secs_f64(seconds);
+        // It is not negative.
+        duration.inspect_err(|_| self.wrong("a number of seconds below 2^64")).ok()
     }
 
     /// True or false.

@@ -146,6 +146,9 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
         router.take("model_group_alias").map(|field| aliases(field, &mut names));
     let defaults = either(&mut router, &mut general, "default_fallbacks");
     let at_checks = router.at_of("optional_pre_call_checks");
+    let at_ttl = router.at_of("deployment_affinity_ttl_seconds");
+    let at_repin = router.at_of("session_affinity_repin_on_failover");
+    let at_args = router.at_of("routing_strategy_args");
     let at_defaults = defaults.as_ref().map(|field| field.at.clone());
     let mut settings = RouterSettings {
         routing_strategy: router
@@ -226,6 +229,8 @@ pub(super) fn read(root: &mut Section<'_>, mut names: Names<'_>) -> RouterSettin
     };
     (settings.queue, settings.default_priority) = queue(&mut router);
     tell_unenforced(&at_checks, &settings, &names);
+    tell_unkept(&at_ttl, &at_repin, &settings);
+    settings.routing_strategy_args.tell_unread(&at_args, settings.routing_strategy);
     if let Some(at) = at_defaults.filter(|_| settings.fallbacks.iter().any(|it| it.group == "*")) {
         at.warn("overridden by `*` in `fallbacks`, as in LiteLLM");
         settings.default_fallbacks.clear();
@@ -275,6 +280,21 @@ fn tell_unenforced(at: &At<'_>, settings: &RouterSettings, names: &Names<'_>) {
             "without `enforce_model_rate_limits`, so `rpm` and `tpm` of deployments are weights and bound the requests at a \
              time, but not those in a minute, as in LiteLLM",
         );
+    }
+}
+
+/// Warns where the file says how requests are kept together that are not.
+fn tell_unkept(at_ttl: &At<'_>, at_repin: &At<'_>, settings: &RouterSettings) {
+    const WITHOUT: &str = "no effect without `session_affinity`, `deployment_affinity` or `prompt_caching` in \
+                           `optional_pre_call_checks`";
+    if settings.optional_pre_call_checks.keep_for_a_time() {
+        return;
+    }
+    if settings.deployment_affinity_ttl.is_some() {
+        at_ttl.warn(WITHOUT);
+    }
+    if settings.session_affinity_repin_on_failover {
+        at_repin.warn(WITHOUT);
     }
 }
 

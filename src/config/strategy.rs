@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{field::Field, keys};
+use super::{field::Field, keys, read::At};
 
 /// How the deployment for a request is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum RoutingStrategy {
     PowerOfTwo,
     /// `hot-cold`: the fastest of those that are not busier than most.
     HotCold,
-    /// `prefer-idle`: one with nothing in flight, else the least busy.
+    /// `prefer-idle`: one with nothing in flight, else as by `power-of-two`.
     PreferIdle,
 }
 
@@ -56,6 +56,11 @@ impl RoutingStrategy {
     /// Whether it keeps deployments to their `rpm` and `tpm`, as in LiteLLM.
     pub(super) const fn enforces_rates(self) -> bool {
         matches!(self, Self::LowestLatency | Self::LowestCost | Self::LowestUsage)
+    }
+
+    /// Whether it goes by latencies, and so by the arguments.
+    const fn reads_latency(self) -> bool {
+        matches!(self, Self::LowestLatency | Self::HotCold)
     }
 
     pub(super) fn read(field: &Field<'_>) -> Option<Self> {
@@ -90,5 +95,16 @@ impl StrategyArgs {
         };
         args.finish(&keys::STRATEGY_ARGS);
         read
+    }
+
+    /// Warns where most requests are picked for without them.
+    pub(super) fn tell_unread(&self, at: &At<'_>, strategy: RoutingStrategy) {
+        if *self != Self::default() && !strategy.reads_latency() {
+            at.warn(format!(
+                "`{}` goes by no latency: it has an effect only on requests that name `latency-based-routing` or \
+                 `hot-cold`",
+                strategy.name(),
+            ));
+        }
     }
 }

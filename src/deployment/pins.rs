@@ -25,7 +25,11 @@ const CACHEABLE: u64 = 1024;
 /// It holds a bounded number of hashes, neither keys nor ids; the one that was used longest ago goes first. Each use
 /// costs the same at any number.
 #[derive(Clone)]
-pub struct Pins(Arc<Shared>);
+pub struct Pins {
+    shared: Arc<Shared>,
+    /// Others that learn of the same answers.
+    others: Option<Arc<Self>>,
+}
 
 struct Shared {
     most: usize,
@@ -63,13 +67,29 @@ impl Pins {
         let most = most.clamp(1, NONE as usize);
         let (places, entries) = (HashMap::new(), Vec::new());
         let state = State { places, entries, newest: NONE, oldest: NONE };
-        Self(Arc::new(Shared { most, ttl, state: Lock::new(state) }))
+        let shared = Arc::new(Shared { most, ttl, state: Lock::new(state) });
+        Self { shared, others: None }
+    }
+
+    /// These and `others`: what answers tell is entered in each memory, once.
+    pub(crate) fn and(self, others: &Self) -> Self {
+        others.each().fold(self, |all, one| {
+            if all.each().any(|known| Arc::ptr_eq(known, one)) {
+                return all;
+            }
+            Self { shared: Arc::clone(one), others: Some(Arc::new(all)) }
+        })
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Arc<Shared>> {
+        let all = std::iter::successors(Some(self), |one| one.others.as_deref());
+        all.map(|one| &one.shared)
     }
 
     /// How many there are, those included whose time is over and that were not met since.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.state.lock().entries.len()
+        self.each().map(|shared| shared.state.lock().entries.len()).sum()
     }
 
     /// Whether there are none.
@@ -82,15 +102,16 @@ impl Pins {
     /// there. `llm::Meter` does so for OpenAI's responses. Such a pin has no time limit, for the answer is nowhere else;
     /// it goes when there are too many.
     pub fn answer(&self, id: &str, deployment: &Deployment) {
-        self.set(hash(ANSWERS, id.as_bytes()), deployment.id_hash(), None);
+        let key = hash(ANSWERS, id.as_bytes());
+        self.each().for_each(|shared| shared.set(key, deployment.id_hash(), None));
     }
 
     pub(crate) fn most(&self) -> usize {
-        self.0.most
+        self.shared.most
     }
 
     pub(crate) fn ttl(&self) -> Duration {
-        self.0.ttl
+        self.shared.ttl
     }
 
     /// The hash of the id of the deployment that gave the answer of this `id`.
@@ -106,19 +127,21 @@ impl Pins {
 
     /// The hash of the id of the deployment that `key` is pinned to.
     pub(crate) fn get(&self, key: u64, now: Instant) -> Option<u64> {
-        let state = self.0.state.lock();
+        let state = self.shared.state.lock();
         let pin = &state.entries[*state.places.get(&key)? as usize];
         pin.holds(now).then_some(pin.deployment)
     }
 
     /// Pins `key`, used `now`.
     pub(crate) fn pin(&self, key: u64, deployment: u64, now: Instant) {
-        self.set(key, deployment, Some((now, self.0.ttl)));
+        self.shared.set(key, deployment, Some((now, self.ttl())));
     }
+}
 
+impl Shared {
     fn set(&self, key: u64, deployment: u64, limit: Option<(Instant, Duration)>) {
         let until = limit.and_then(|(now, ttl)| now.checked_add(ttl));
-        let mut state = self.0.state.lock();
+        let mut state = self.state.lock();
         let there = state.places.get(&key).copied();
         let place = if let Some(place) = there {
             let pin = &mut state.entries[place as usize];
@@ -130,7 +153,7 @@ impl Pins {
         } else {
             state.add(
                 Pin { key, deployment, until, answered: false, newer: NONE, older: NONE },
-                self.0.most,
+                self.most,
             )
         };
         state.link(place);
@@ -140,7 +163,7 @@ impl Pins {
     /// pinned there, and another one had before.
     #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     fn answered_again(&self, key: u64, deployment: u64, now: Instant) -> bool {
-        let mut state = self.0.state.lock();
+        let mut state = self.state.lock();
         let Some(place) = state.places.get(&key).copied() else { return false };
         let pin = &mut state.entries[place as usize];
         let is_there = pin.deployment == deployment && pin.holds(now);
@@ -214,7 +237,10 @@ impl Pinned {
     #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "only answers of models are read"))]
     pub(crate) fn answered(&self, deployment: &Deployment, usage: &Usage, now: Instant) {
         let Some(key) = self.key.map(NonZeroU64::get) else { return };
-        let again = self.pins.answered_again(key, deployment.id_hash(), now);
+        let mut again = false;
+        for shared in self.pins.each() {
+            again |= shared.answered_again(key, deployment.id_hash(), now);
+        }
         if again && usage.input >= CACHEABLE && !usage.estimated {
             #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
             deployment.cached((usage.cached as f32 / usage.input as f32).min(1.0));

@@ -13,10 +13,10 @@ use crate::{deployment::Deployment, error::Refused, outcome::FailureKind, quota:
 /// Its `Display` is a table with a line for each deployment:
 ///
 /// ```text
-/// picked eu-2 of group chat
+/// picked eu-2 of group chat by HotCold, LowestLatency
 ///   eu-1  7 in flight  is cooling for 12.0 s more (rate_limited)
-///   eu-2  1 in flight  score 1: picked
-///   eu-3  4 in flight  score 4
+///   eu-2  1 in flight  expected seconds 1.5: picked
+///   eu-3  4 in flight  is hot
 ///   us-1  0 in flight  is of another order
 /// ```
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Explanation {
     pub(crate) group: Option<GroupName>,
     pub(crate) at: Instant,
     pub(crate) considered: Vec<Considered>,
+    pub(crate) strategies: Vec<&'static str>,
+    pub(crate) reasons: Vec<String>,
     pub(crate) refused: Option<Refused>,
 }
 
@@ -33,7 +35,8 @@ pub struct Considered {
     pub(crate) deployment: Deployment,
     pub(crate) in_flight: u32,
     pub(crate) removed: Option<Removed>,
-    pub(crate) score: Option<f64>,
+    pub(crate) scores: Vec<(&'static str, f64)>,
+    pub(crate) remarks: Vec<&'static str>,
     pub(crate) picked: bool,
 }
 
@@ -118,6 +121,20 @@ impl Explanation {
         self.considered.iter().find(|one| one.picked)
     }
 
+    /// The names of the strategies that made the pick: the balance's, and those that had it from there. None where no
+    /// strategy was asked, as for the last resort.
+    #[must_use]
+    pub fn strategies(&self) -> &[&'static str] {
+        &self.strategies
+    }
+
+    /// What the strategies [said](crate::balance::Candidates::explain) of the pick as a whole, and how they chose among
+    /// equals.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
     /// Why none was picked.
     #[must_use]
     pub fn refused(&self) -> Option<&Refused> {
@@ -145,10 +162,23 @@ impl Considered {
         self.removed
     }
 
-    /// What the strategy made of it, where it chooses by a score: the lowest is the best.
+    /// What the strategy made of it, where it chooses by a score: the first of the [scores](Self::scores).
     #[must_use]
     pub fn score(&self) -> Option<f64> {
-        self.score
+        self.scores.first().map(|(_, score)| *score)
+    }
+
+    /// The numbers that strategies went by, and what they are: of most the lowest is the best. None for what has no
+    /// number, as the cost without a price.
+    #[must_use]
+    pub fn scores(&self) -> &[(&'static str, f64)] {
+        &self.scores
+    }
+
+    /// What the strategies [said](crate::balance::Candidates::remark) of it, such as `is hot`.
+    #[must_use]
+    pub fn remarks(&self) -> &[&'static str] {
+        &self.remarks
     }
 
     /// Whether it was picked.
@@ -169,6 +199,12 @@ impl fmt::Display for Explanation {
         if let Some(group) = self.group.as_ref().filter(|_| self.refused.is_none()) {
             write!(f, " of group {}", group.as_str())?;
         }
+        if !self.strategies.is_empty() {
+            write!(f, " by {}", self.strategies.join(", "))?;
+        }
+        if !self.reasons.is_empty() {
+            write!(f, ": {}", self.reasons.join("; "))?;
+        }
         let ids = self.considered.iter().map(|one| one.deployment.id().chars().count());
         let counts = self.considered.iter().map(|one| one.in_flight).max().unwrap_or(0);
         let (longest, digits) = (ids.max().unwrap_or(0), counts.to_string().len());
@@ -183,10 +219,12 @@ impl fmt::Display for Explanation {
 /// What became of it, without its name.
 impl fmt::Display for Considered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.removed, self.score) {
-            (Some(removed), _) => removed.fmt(f),
-            (None, Some(score)) => write!(f, "score {score}"),
-            (None, None) => f.write_str("can be picked"),
+        let scores = self.scores.iter().map(|(name, score)| format!("{name} {}", rounded(*score)));
+        let told: Vec<_> = scores.chain(self.remarks.iter().map(ToString::to_string)).collect();
+        match self.removed {
+            Some(removed) => removed.fmt(f),
+            None if told.is_empty() => f.write_str("can be picked"),
+            None => f.write_str(&told.join(", ")),
         }?;
         match (self.picked, self.removed) {
             (true, Some(_)) => f.write_str(": picked as the last resort"),
@@ -194,6 +232,11 @@ impl fmt::Display for Considered {
             (false, _) => Ok(()),
         }
     }
+}
+
+/// To four digits: more are noise, as most are not measured as well.
+fn rounded(score: f64) -> f64 {
+    format!("{score:.3e}").parse().unwrap_or(score)
 }
 
 impl fmt::Display for Removed {

@@ -121,6 +121,21 @@ async fn a_session_stays_with_a_deployment_where_the_file_asks_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_begins_where_the_strategy_says() {
+    let price = |cost: u32| format!("input_cost_per_token: {cost}, output_cost_per_token: {cost}");
+    let prices = [1, 2, 3].map(price);
+    let entries =
+        [("chat", "a", &*prices[0]), ("chat", "b", &*prices[1]), ("chat", "c", &*prices[2])];
+    let settings = "router_settings: {routing_strategy: cost-based-routing, optional_pre_call_checks: [session_affinity]}";
+    let fleet = Scripted::start(&file(settings, &entries), |_| OK);
+    for session in 0..60 {
+        let headers = move |head: Builder| head.header("x-litellm-session-id", session);
+        assert_eq!(fleet.send(chat("chat", "", headers)).await, Ok(200));
+    }
+    assert_eq!(fleet.asked(["a", "b", "c"]), [60, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_a_session_is_after_its_deployment_failed_is_for_the_file_to_say() {
     for (repins, returns) in [("true", false), ("false", true)] {
         let settings = format!(

@@ -1,13 +1,17 @@
 //! Lowest latency: measured by the balance alone, with no cooldown anywhere.
 
+use std::sync::Arc;
+
 use tokio::{
     task::{LocalSet, spawn_local},
     time::{advance, sleep, timeout},
 };
 use tower::Layer;
 use tower_fleet::{
+    Trail,
     balance::{AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestLatency, PreferIdle},
     timeout::TimeoutLayer,
+    trail::Explanation,
 };
 
 use super::*;
@@ -365,4 +369,44 @@ async fn long_answers_are_not_slow_ones_where_tokens_are_counted() {
     }
     assert_eq!(long.latency().per_token(), Some(ms(1)));
     assert!(long.picked() > 14, "{}", long.picked());
+}
+
+/// Where a request goes, and why.
+async fn explained<P: Strategy>(pool: &Pool<P>) -> Arc<Explanation> {
+    let mut request = get();
+    let trail = Trail::explain(&mut request);
+    send(pool, request).await;
+    trail.explanations().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_gives_the_expected_times_and_not_who_is_within_the_buffer() {
+    let members = [("a", 100), ("b", 110), ("c", 200)];
+    let members = members.map(|(id, time)| (Deployment::new(id), answering(time)));
+    let pool = pool(lowest().buffer(0.25).by(LatencyMeasure::FirstByte), members);
+    for _ in 0..40 {
+        send(&pool, get()).await;
+    }
+    let why = explained(&pool).await;
+    let scores: Vec<_> = why.considered().iter().filter_map(|one| one.score()).collect();
+    // They fade as they are not used.
+    assert!(
+        scores[0] < scores[2] && scores.iter().all(|score| (0.05..0.25).contains(score)),
+        "{why}"
+    );
+    let reasons = why.reasons().join("; ");
+    assert!(reasons.starts_with("up to 1.25 times the best are as good; "), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_says_that_a_request_explores_and_what() {
+    let members = ["a", "b"].map(|id| (Deployment::new(id), answering(100)));
+    let pool = pool(LowestLatency::new().explore(1.0).decay(Duration::from_secs(1)), members);
+    for _ in 0..4 {
+        send(&pool, get()).await;
+    }
+    tokio::time::sleep(Duration::from_millis(21_005)).await;
+    let why = explained(&pool).await;
+    assert_eq!(why.reasons().first().map(String::as_str), Some("to explore"), "{why}");
+    assert!(why.picked().unwrap().to_string().starts_with("seconds silent 21."), "{why}");
 }

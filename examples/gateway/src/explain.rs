@@ -64,13 +64,19 @@ fn is_yes(value: &[u8]) -> bool {
     ["", "1", "true", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes.as_bytes()))
 }
 
-/// On one line: `picked us; eu is cooling for 12.0 s more (rate_limited); us can be picked: picked`.
+/// On one line: `picked us by LeastBusy; eu is cooling for 12.0 s more (rate_limited); us load 1: picked`.
 fn compact(pick: &Explanation) -> String {
     let mut text = match (pick.picked(), pick.refused()) {
         (Some(picked), _) => format!("picked {}", picked.deployment().id()),
         (None, Some(refused)) => format!("refused: {refused}"),
         (None, None) => "picked none".to_owned(),
     };
+    if !pick.strategies().is_empty() {
+        let _ = write!(text, " by {}", pick.strategies().join(", "));
+    }
+    if !pick.reasons().is_empty() {
+        let _ = write!(text, ": {}", pick.reasons().join(", "));
+    }
     for one in pick.considered() {
         let _ = write!(text, "; {} {one}", one.deployment().id());
     }

@@ -376,7 +376,7 @@ async fn the_log_says_which_limit_refused_and_who_waited() {
     child.start_kill().unwrap();
     let errors = rest(child.stderr.take().unwrap()).await;
     for part in [
-        "DEBUG picked a of group rated\n  a  0 in flight  can be picked: picked\n",
+        "DEBUG picked a of group rated by PerRequest, WeightedShuffle\n  a  0 in flight  can be picked: picked\n",
         " | every deployment of group rated has had all it may have in a time: 1 requests in 60 s, try again in ",
         "ms in the queue\n",
     ] {

@@ -253,10 +253,10 @@ async fn a_client_that_asks_is_told_why() {
 
     let told = send(explained(ask(&url, "m"))).await;
     let why = told.header(EXPLANATION).unwrap();
-    let expected = "picked b; a has too little left of 1 requests in 60 s, for ";
+    let expected = "picked b by PerRequest, WeightedShuffle; a has too little left of 1 requests in 60 s, for ";
     assert!(why.starts_with(expected) && why.ends_with("b can be picked: picked"), "{why}");
     let by_query = post(&url, "/v1/chat/completions?explain", r#"{"model": "m"}"#);
-    assert!(send(by_query).await.header(EXPLANATION).unwrap().starts_with("picked b; "));
+    assert!(send(by_query).await.header(EXPLANATION).unwrap().starts_with("picked b by "));
 
     let refused = send(explained(ask(&url, "m"))).await;
     assert_eq!(refused.status, 429);
@@ -276,8 +276,8 @@ async fn each_attempt_is_explained() {
     let why = told.header(EXPLANATION).unwrap();
     assert_eq!(
         why,
-        "picked a; a can be picked: picked; b is of another order -> \
-         picked b; a was tried before; b can be picked: picked"
+        "picked a by PerRequest, WeightedShuffle; a can be picked: picked; b is of another order -> \
+         picked b by PerRequest, WeightedShuffle; a was tried before; b can be picked: picked"
     );
 }
 

@@ -135,7 +135,8 @@ async fn what_is_over_a_limit_of_the_configuration_goes_to_the_sibling() {
     assert_eq!(fourth.fleet(), ["more", "1", "0"].map(Some));
     let why = fourth.header("x-fleet-explanation").unwrap();
     assert!(
-        why.starts_with("picked more; three has too little left of 3 requests in 60 s"),
+        why.starts_with("picked more by ")
+            && why.contains("; three has too little left of 3 requests in 60 s"),
         "{why}"
     );
 }

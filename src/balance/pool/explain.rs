@@ -16,8 +16,7 @@ use crate::{
 /// What a pick notes as it goes.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// By the index of the member; of several the last.
-    scores: RefCell<Vec<(u32, f64)>>,
+    told: RefCell<Told>,
     /// Which members the latest question left out.
     skips_tried: Cell<bool>,
     roll: Cell<Option<f32>>,
@@ -26,9 +25,27 @@ pub(crate) struct Draft {
     considered: RefCell<Vec<Considered>>,
 }
 
+/// What strategies say of one question.
+#[derive(Debug, Default)]
+struct Told {
+    /// Those that were asked, the outermost first.
+    strategies: Vec<&'static str>,
+    reasons: Vec<String>,
+    /// What the next scores are called.
+    name: Option<&'static str>,
+    /// By the index of the member; of several of one name the first that is a number.
+    scores: Vec<(u32, &'static str, f64)>,
+    remarks: Vec<(u32, &'static str)>,
+    /// By what the latest pass chose.
+    ranks: Vec<[f64; 2]>,
+    /// How the latest pass chose among equals.
+    tie: Option<String>,
+}
+
 impl Draft {
     #[cold]
     pub(super) fn asking(&self, filter: Filter<'_>) {
+        self.told.take();
         self.skips_tried.set(filter.tried.is_some());
         self.roll.set(filter.roll);
         self.tier.set(None);
@@ -39,13 +56,71 @@ impl Draft {
         self.tier.set(Some(tier));
     }
 
-    pub(in crate::balance) fn score(&self, index: u32, score: f64) {
-        self.scores.borrow_mut().push((index, score));
+    /// The strategy has nothing in this order.
+    #[cold]
+    pub(super) fn goes_on(&self) {
+        self.told.take();
     }
 
-    fn score_of(&self, index: usize) -> Option<f64> {
-        let scores = self.scores.borrow();
-        scores.iter().rev().find(|(of, _)| *of as usize == index).map(|(_, score)| *score)
+    #[cold]
+    pub(in crate::balance) fn asks(&self, strategy: &'static str) {
+        let mut told = self.told.borrow_mut();
+        told.name = None;
+        if !told.strategies.contains(&strategy) {
+            told.strategies.push(strategy);
+        }
+    }
+
+    #[cold]
+    pub(in crate::balance) fn reason(&self, reason: String) {
+        let reasons = &mut self.told.borrow_mut().reasons;
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+
+    #[cold]
+    pub(in crate::balance) fn remark(&self, index: u32, words: &'static str) {
+        let remarks = &mut self.told.borrow_mut().remarks;
+        if !remarks.contains(&(index, words)) {
+            remarks.push((index, words));
+        }
+    }
+
+    #[cold]
+    pub(in crate::balance) fn name_scores(&self, name: &'static str) {
+        self.told.borrow_mut().name = Some(name);
+    }
+
+    #[cold]
+    pub(in crate::balance) fn score(&self, index: u32, score: f64) {
+        let mut told = self.told.borrow_mut();
+        let name = told.name.unwrap_or("score");
+        let is_told = told.scores.iter().any(|(of, known, _)| (*of, *known) == (index, name));
+        if score.is_finite() && !is_told {
+            told.scores.push((index, name, score));
+        }
+    }
+
+    /// By what one candidate was compared to the others in this pass.
+    #[cold]
+    pub(in crate::balance) fn rank(&self, rank: [f64; 2]) {
+        self.told.borrow_mut().ranks.push(rank);
+    }
+
+    /// The pass is over.
+    #[cold]
+    #[expect(clippy::float_cmp, reason = "it is how they were compared")]
+    pub(in crate::balance) fn chose(&self, best: [f64; 2]) {
+        let mut told = self.told.borrow_mut();
+        let ranks = std::mem::take(&mut told.ranks);
+        let good = ranks.iter().filter(|rank| rank[0] == best[0]).count();
+        let equal = ranks.iter().filter(|rank| **rank == best).count();
+        told.tie = if equal > 1 {
+            Some(format!("at random of {equal} equals"))
+        } else {
+            (good > 1).then(|| format!("the least busy of {good} that are as good"))
+        };
     }
 
     pub(crate) fn finish(
@@ -54,7 +129,10 @@ impl Draft {
         group: Option<GroupName>,
         refused: Option<Refused>,
     ) -> Explanation {
-        Explanation { group, at, considered: self.considered.into_inner(), refused }
+        let Told { strategies, mut reasons, tie, .. } = self.told.into_inner();
+        reasons.extend(tie);
+        let considered = self.considered.into_inner();
+        Explanation { group, at, considered, strategies, reasons, refused }
     }
 }
 
@@ -75,15 +153,28 @@ impl Pool {
         needs: Option<Needs<'_>>,
         picked: Option<usize>,
     ) {
+        if draft.tier.get().is_none() {
+            // No strategy picked the last resort.
+            draft.told.take();
+        }
+        let told = draft.told.borrow();
         let considered = self.members.iter().enumerate().filter(|(_, one)| one.is_live());
         let considered = considered.map(|(index, member)| {
             let picked = picked == Some(index);
             // Letting the request through may have changed how it stands.
             let is_choice = picked && draft.tier.get().is_some();
             let removed = if is_choice { None } else { removed(member, draft, wish, needs) };
-            let score = draft.score_of(index).filter(|_| removed.is_none());
-            let (deployment, in_flight) = (member.deployment.clone(), member.in_flight);
-            Considered { deployment, in_flight, removed, score, picked }
+            let is_told = |of: u32| removed.is_none() && of as usize == index;
+            let scores = told.scores.iter().filter(|(of, ..)| is_told(*of));
+            let remarks = told.remarks.iter().filter(|(of, _)| is_told(*of));
+            Considered {
+                deployment: member.deployment.clone(),
+                in_flight: member.in_flight,
+                removed,
+                scores: scores.map(|(_, name, score)| (*name, *score)).collect(),
+                remarks: remarks.map(|(_, words)| *words).collect(),
+                picked,
+            }
         });
         draft.considered.replace(considered.collect());
     }

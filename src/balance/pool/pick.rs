@@ -151,12 +151,15 @@ impl Pool {
                 kept: None,
                 draft,
             };
-            let choice = strategy.pick(&mut candidates);
+            let choice = candidates.pick_by(strategy);
             if let Some(choice) = choice.filter(|choice| candidates.holds(*choice)) {
                 if let Some(draft) = draft {
                     draft.chose_from(tier);
                 }
                 return Some(choice.index());
+            }
+            if let Some(draft) = draft {
+                draft.goes_on();
             }
         }
         None

@@ -39,7 +39,7 @@ impl Pool {
             let load = (wish.tried.contains(member.identity), member.tier, member.in_flight);
             least.offer(load, index, &mut self.rng);
         }
-        least.get()
+        least.get().map(|(_, index)| index)
     }
 
     /// Whether the last resort may be `member`.

@@ -29,7 +29,7 @@ const WORTHWHILE: f64 = 0.05;
 /// each deployment of weight `w` scores `-w / ln u` for a key, with `u` in (0, 1) out of a [fixed](Self::seed) hash of the
 /// key and the deployment's *id*; the highest score wins. Each deployment gets keys in proportion to its weight. One that
 /// goes gives only its own keys to others, one that comes takes only what is its own, and processes that know the same
-/// ids agree without a word.
+/// ids agree without a word. Or the strategy inside [places](Self::inner_places_keys) each key once.
 ///
 /// A deployment is passed over, for the key's next best, while one more request would put it above the
 /// [bound](Self::bound) (consistent hashing with bounded loads; Mirrokni, Thorup and Zadimoghaddam 2018).
@@ -43,6 +43,10 @@ const WORTHWHILE: f64 = 0.05;
 /// A request that [continues](crate::Demand::continues) an answer goes to the deployment that gave it, however busy that
 /// is, for no other knows it; by its key only where that is not known, or cannot take it. `llm::Meter` enters the
 /// answers.
+///
+/// A strategy around this one that hands it a [part](Candidates::only) of the candidates, as
+/// [`PreferIdle`](super::PreferIdle) does, bounds its keys but not its answers: a key leaves its place while that is left
+/// out, and returns. To keep keys where they are, put `Affinity` around the other one.
 ///
 /// # Guesses
 ///
@@ -58,6 +62,7 @@ pub struct Affinity<P> {
     bound: f64,
     seed: u64,
     repins: bool,
+    inner_places: bool,
     pins: Pins,
 }
 
@@ -65,7 +70,7 @@ impl<P: Strategy> Affinity<P> {
     /// Picks by `inner` what has no key.
     pub fn new(inner: P) -> Self {
         let pins = Pins::new(65_536, Duration::from_secs(3600));
-        Self { inner, bound: 1.25, seed: 0, repins: true, pins }
+        Self { inner, bound: 1.25, seed: 0, repins: true, inner_places: false, pins }
     }
 
     /// How many requests a deployment may have in flight before keys pass it over, as a multiple of its share, by weight,
@@ -103,6 +108,17 @@ impl<P: Strategy> Affinity<P> {
         self
     }
 
+    /// Whether the strategy inside picks for a key that has no place yet, or whose place has no room by the
+    /// [bound](Self::bound), instead of the hash; a new key then stays where it went, as in LiteLLM. Default false: with the hash each process sends a key to the same
+    /// deployment though they share no memory, a restart forgets nothing, and no deployment is given more than its share
+    /// of keys. With true the strategy has its say, which is better where one process serves all requests and the
+    /// deployments are not alike: by price or by latency most sessions are to begin on the best.
+    #[must_use]
+    pub const fn inner_places_keys(mut self, inner: bool) -> Self {
+        self.inner_places = inner;
+        self
+    }
+
     /// Another hash. Default 0; all processes that are to agree must have the same.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -116,10 +132,11 @@ impl<P: Strategy> Affinity<P> {
         &self.pins
     }
 
-    /// The pinned candidate, or else the one that ranks first for `key`: of those that have room by the bound.
+    /// The pinned candidate, or else the one that ranks first for `key`: of those that have room by the bound. Instead of
+    /// the latter what the strategy inside picks, if that is to.
     fn follow(
         &self,
-        candidates: &Candidates<'_>,
+        candidates: &mut Candidates<'_>,
         key: &str,
         pinned: Option<Choice>,
     ) -> Option<Choice> {
@@ -131,12 +148,22 @@ impl<P: Strategy> Affinity<P> {
         let room = |one: &Candidate<'_>| {
             f64::from(one.in_flight()) + 1.0 <= share.mul_add(one.weight(), SLACK)
         };
+        candidates.remark(|one| (pinned == Some(one.choose())).then_some("has the key"));
+        candidates.remark(|one| (!room(&one)).then_some("is beyond the bound"));
         if let Some(home) = pinned.and_then(|choice| candidates.get(choice))
             && room(&home)
         {
             return pinned;
         }
+        if self.inner_places {
+            return candidates.pick_by(&self.inner);
+        }
         let key = hash(self.seed, key.as_bytes());
+        candidates.show_scores("rank for the key", |one| {
+            let own = score(key, &one);
+            candidates.iter().map(|one| score(key, &one)).filter(|other| *other >= own).count()
+                as f64
+        });
         // The bounds add up to more than all have, so there is room somewhere.
         let scores = candidates.iter().filter(room).map(|one| (score(key, &one), one.choose()));
         scores.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, choice)| choice)
@@ -162,15 +189,19 @@ fn is_worth_a_guess(one: &Candidate<'_>) -> bool {
 impl<P: Strategy> Strategy for Affinity<P> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let now = candidates.now();
-        let Some(demand) = candidates.demand else { return self.inner.pick(candidates) };
+        let Some(demand) = candidates.demand else { return candidates.pick_by(&self.inner) };
         let answerer = demand.continues.as_deref().and_then(|id| self.pins.answerer(id, now));
-        match answerer.and_then(|answerer| candidates.place(answerer)) {
+        if let Some(answerer) = answerer {
+            let words = "gave the answer that goes on";
+            candidates.remark(|one| (one.id_hash() == answerer).then_some(words));
+        }
+        match answerer.and_then(|answerer| candidates.place_of_all(answerer)) {
             Some(Place::Here(choice)) => return Some(choice),
             Some(Place::Later { .. }) => return None,
             _ => {}
         }
         let Some(affinity) = demand.affinity.as_deref() else {
-            return self.inner.pick(candidates);
+            return candidates.pick_by(&self.inner);
         };
         let key = Pins::key(candidates.group, affinity);
         let pinned = self.pins.get(key, now);
@@ -180,7 +211,8 @@ impl<P: Strategy> Strategy for Affinity<P> {
         let stays = if demand.affinity_is_guess
             && !candidates.get(choice).is_some_and(|one| is_worth_a_guess(&one))
         {
-            choice = self.inner.pick(candidates)?;
+            candidates.explain(|| "the cache makes no use of what the key guesses".to_owned());
+            choice = candidates.pick_by(&self.inner)?;
             false
         } else {
             match place {

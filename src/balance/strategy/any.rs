@@ -25,6 +25,10 @@ impl Strategy for AnyStrategy {
         self.0.latency_decay()
     }
 
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
     fn pins(&self) -> Option<&Pins> {
         self.0.pins()
     }

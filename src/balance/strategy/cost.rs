@@ -21,6 +21,8 @@ impl Strategy for LowestCost {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let expected = expected(candidates);
         let cost = |price: &Price| price.cost(&expected);
+        candidates.name_scores("dollars");
+        candidates.remark(|one| one.deployment().get_price().is_none().then_some("has no price"));
         // Infinity is more than any price, and its own equal.
         candidates
             .lowest_then_least_busy(|one| one.deployment().get_price().map_or(f64::INFINITY, cost))

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Candidates, Choice, LowestLatency, Strategy};
+use super::{Candidate, Candidates, Choice, LowestLatency, Strategy};
 
 /// The fastest of the deployments that are not busier than most; where only such are left, the least busy.
 ///
@@ -52,8 +52,9 @@ impl Strategy for HotCold {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let most = f64::from(candidates.load_quantile(self.quantile));
         // A member of some weight is as hot as the slot its next request would go on.
-        let cold =
-            candidates.only(|one| one.load().floor() <= most, |cold| self.latency.pick(cold));
+        let is_cold = |one: Candidate<'_>| one.load().floor() <= most;
+        candidates.remark(|one| (!is_cold(one)).then_some("is hot"));
+        let cold = candidates.only(is_cold, |cold| cold.pick_by(&self.latency));
         cold.or_else(|| candidates.least_busy())
     }
 

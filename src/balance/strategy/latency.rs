@@ -117,6 +117,8 @@ impl LowestLatency {
         score: impl FnMut(Candidate<'_>) -> f64,
     ) -> Option<Choice> {
         if self.buffer > 0.0 {
+            let most = 1.0 + self.buffer;
+            candidates.explain(|| format!("up to {most} times the best are as good"));
             candidates.least_busy_within(score, |lowest| lowest * (1.0 + self.buffer))
         } else {
             candidates.lowest(score)
@@ -147,7 +149,10 @@ impl LowestLatency {
         let long = self.decay.as_secs_f32();
         candidates.only(
             |one| silence(&one).is_some_and(|silence| silence > long),
-            |silent| silent.lowest(|one| -f64::from(silence(&one).unwrap_or(0.0))),
+            |silent| {
+                silent.name_scores("seconds silent");
+                silent.highest(|one| f64::from(silence(&one).unwrap_or(0.0)))
+            },
         )
     }
 }
@@ -163,6 +168,7 @@ impl Strategy for LowestLatency {
         if self.explore > 0.0 && candidates.rng().f64() < self.explore {
             let silent = self.most_silent(candidates);
             if silent.is_some() {
+                candidates.explain(|| "to explore".to_owned());
                 return silent;
             }
         }
@@ -172,6 +178,8 @@ impl Strategy for LowestLatency {
             penalty: self.penalty.as_secs_f32(),
             unknown: f32::NAN,
         };
+        candidates.name_scores("expected seconds");
+        candidates.remark(|one| forecast.remark(&one));
         let mut unknown = false;
         let fastest = self.lowest(candidates, |one| {
             let score = forecast.score(&one);
@@ -206,11 +214,20 @@ impl Forecast {
         self.time(one) * (one.load() + 1.0)
     }
 
+    /// What is to be said of an expected time that nothing was measured for.
+    fn remark(&self, one: &Candidate<'_>) -> Option<&'static str> {
+        let Reading { time, failed } = one.latency(self.measure, self.clock);
+        if is_to_be_tried(one, failed) {
+            return Some("is to be tried");
+        }
+        time.is_none().then_some("is not measured yet")
+    }
+
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {
         let Reading { time, failed } = one.latency(self.measure, self.clock);
-        if failed.is_none() && one.in_flight() == 0 && one.deployment().picked() < TRIALS {
+        if is_to_be_tried(one, failed) {
             return 0.0;
         }
         // However faded, the load still multiplies it; and however sure the failure, there is a time.
@@ -241,6 +258,11 @@ impl Forecast {
         }
         *known.select_nth_unstable_by(count / 2, f32::total_cmp).1
     }
+}
+
+/// Whether nothing is known of it, and a request is to change that.
+fn is_to_be_tried(one: &Candidate<'_>, failed: Option<f32>) -> bool {
+    failed.is_none() && one.in_flight() == 0 && one.deployment().picked() < TRIALS
 }
 
 #[cfg(test)]

@@ -61,8 +61,15 @@ pub trait Strategy: Send + Sync + 'static {
         None
     }
 
-    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. A strategy
-    /// around another one hands on that one's. By default none.
+    /// What an [explanation](crate::trail::Explanation::strategies) calls it. By default the name of its type.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        let path = path.split_once('<').map_or(path, |(path, _)| path);
+        path.rsplit_once("::").map_or(path, |(_, name)| name)
+    }
+
+    /// Where it remembers which deployment served what, for whoever reads the answers to add what they tell. Always the
+    /// same. A strategy around another one hands on that one's. By default none.
     fn pins(&self) -> Option<&Pins> {
         None
     }
@@ -77,6 +84,10 @@ impl<S: Strategy + ?Sized> Strategy for Arc<S> {
         (**self).latency_decay()
     }
 
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
     fn pins(&self) -> Option<&Pins> {
         (**self).pins()
     }
@@ -89,6 +100,10 @@ impl<S: Strategy + ?Sized> Strategy for Box<S> {
 
     fn latency_decay(&self) -> Option<Duration> {
         (**self).latency_decay()
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
     }
 
     fn pins(&self) -> Option<&Pins> {

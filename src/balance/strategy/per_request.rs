@@ -19,12 +19,15 @@ use super::{AnyStrategy, Candidates, Choice, Pins, Strategy};
 pub struct PerRequest<P> {
     default: P,
     named: Vec<(Arc<str>, AnyStrategy)>,
+    /// Of all that have any, together.
+    pins: Option<Pins>,
 }
 
 impl<P: Strategy> PerRequest<P> {
     /// Picks by `default` where a request names no other.
-    pub const fn new(default: P) -> Self {
-        Self { default, named: Vec::new() }
+    pub fn new(default: P) -> Self {
+        let pins = default.pins().cloned();
+        Self { default, named: Vec::new(), pins }
     }
 
     /// Picks by `strategy` where a request names it so. Of two with one name the later one counts.
@@ -33,17 +36,24 @@ impl<P: Strategy> PerRequest<P> {
         let name = name.into();
         self.named.retain(|(earlier, _)| *earlier != name);
         self.named.push((name, AnyStrategy::new(strategy)));
+        let named = self.named.iter().filter_map(|(_, strategy)| strategy.pins());
+        let all = named.chain(self.default.pins()).cloned();
+        self.pins = all.reduce(|all, more| all.and(&more));
         self
     }
 }
 
 impl<P: Strategy> Strategy for PerRequest<P> {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
-        let name = candidates.demand().and_then(|demand| demand.strategy.as_deref());
+        let name = candidates.demand.and_then(|demand| demand.strategy.as_deref());
         let named = name.and_then(|name| self.named.iter().find(|(known, _)| **known == *name));
+        if let Some(name) = name {
+            let known = if named.is_some() { "" } else { ", which is not known here" };
+            candidates.explain(|| format!("the request names {name:?}{known}"));
+        }
         match named {
-            Some((_, strategy)) => strategy.pick(candidates),
-            None => self.default.pick(candidates),
+            Some((_, strategy)) => candidates.pick_by(strategy),
+            None => candidates.pick_by(&self.default),
         }
     }
 
@@ -53,10 +63,9 @@ impl<P: Strategy> Strategy for PerRequest<P> {
         named.chain(self.default.latency_decay()).min()
     }
 
-    /// Those of the default, or else of the first that has any.
+    /// Those of all: whichever of them picked, each learns of the answer, as the next request may name another.
     fn pins(&self) -> Option<&Pins> {
-        let named = || self.named.iter().find_map(|(_, strategy)| strategy.pins());
-        self.default.pins().or_else(named)
+        self.pins.as_ref()
     }
 }
 

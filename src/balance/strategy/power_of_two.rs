@@ -18,6 +18,11 @@ impl Strategy for PowerOfTwo {
         let one = candidates.random()?;
         let other =
             candidates.only(|candidate| candidate.choose() != one, |others| others.random());
+        candidates.remark(|candidate| {
+            let is_drawn = candidate.choose() == one || other == Some(candidate.choose());
+            is_drawn.then_some("is drawn")
+        });
+        candidates.show_scores("load", |candidate| candidate.load());
         let load = |choice| candidates.get(choice).map(|candidate| candidate.load());
         other.filter(|other| load(*other) < load(one)).or(Some(one))
     }

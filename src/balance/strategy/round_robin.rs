@@ -9,6 +9,7 @@ pub struct RoundRobin;
 
 impl Strategy for RoundRobin {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
+        candidates.show_scores("credit", |one| one.note() + one.weight());
         // Each candidate's note is its credit. All earn their weight; who has most is picked and pays for all.
         let (mut total, mut best) = (0.0, None);
         candidates.update_notes(|one| {

@@ -32,8 +32,10 @@ impl RouterSettings {
         if !self.optional_pre_call_checks.keep_together() {
             return AnyStrategy::new(strategy);
         }
-        let strategy =
-            Affinity::new(strategy).repin_on_failure(self.session_affinity_repin_on_failover);
+        // As in LiteLLM, so that a session begins where any other request would go.
+        let strategy = Affinity::new(strategy)
+            .inner_places_keys(true)
+            .repin_on_failure(self.session_affinity_repin_on_failover);
         AnyStrategy::new(match self.deployment_affinity_ttl {
             Some(ttl) => strategy.ttl(ttl),
             None => strategy,
@@ -67,7 +69,7 @@ impl RoutingStrategy {
             Self::RoundRobin => AnyStrategy::new(RoundRobin),
             Self::PowerOfTwo => AnyStrategy::new(PowerOfTwo),
             Self::HotCold => AnyStrategy::new(HotCold::new().latency(args.latency())),
-            Self::PreferIdle => AnyStrategy::new(PreferIdle::new(LeastBusy)),
+            Self::PreferIdle => AnyStrategy::new(PreferIdle::new(PowerOfTwo)),
         }
     }
 }

@@ -272,7 +272,8 @@ pub(in super::super) const CHECKS: Keys = Keys {
         ),
         honoured(
             &["session_affinity"],
-            "the requests of a session, by `x-litellm-session-id`, stay with a deployment",
+            "the requests of a session, by `x-litellm-session-id`, stay with the deployment that the strategy picks for the \
+             first of them",
         ),
         honoured(
             &["prompt_caching"],

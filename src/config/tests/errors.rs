@@ -138,9 +138,9 @@ fn a_number_is_a_number_of_its_kind() {
         ("weight: [1]", "weight: expected a number of at least 0, found a list"),
         ("rpm: 1.5", "rpm: expected a whole number of at least 0, found 1.5"),
         ("tpm: {a: 1}", "tpm: expected a whole number of at least 0, found a map"),
-        ("timeout: 1e-12", "timeout: expected a number of seconds greater than 0, found 1e-12"),
+        ("timeout: 1e-12", "timeout: expected a number of seconds of at least 1e-9, found 1e-12"),
         ("order: first", "order: expected a whole number, found \"first\""),
-        ("timeout: 1e300", "timeout: expected a number of seconds greater than 0, found 1e300"),
+        ("timeout: 1e300", "timeout: expected a number of seconds below 2^64, found 1e300"),
         (
             "max_parallel_requests: 99999999999",
             "max_parallel_requests: expected a whole number of at least 0, found 99999999999",

@@ -324,6 +324,36 @@ fn a_setting_that_lacks_what_it_needs_is_told() {
         ]
     );
     assert_eq!(
+        router(
+            "deployment_affinity_ttl_seconds: 9, session_affinity_repin_on_failover: true, \
+             optional_pre_call_checks: [responses_api_deployment_check]"
+        ),
+        ["deployment_affinity_ttl_seconds", "session_affinity_repin_on_failover"].map(|key| {
+            format!(
+                "router_settings.{key}: no effect without `session_affinity`, `deployment_affinity` or \
+                 `prompt_caching` in `optional_pre_call_checks`"
+            )
+        })
+    );
+    assert_eq!(
+        router(
+            "deployment_affinity_ttl_seconds: 9, session_affinity_repin_on_failover: true, \
+             optional_pre_call_checks: [session_affinity]"
+        ),
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        router("routing_strategy: least-busy, routing_strategy_args: {ttl: 9}"),
+        [
+            "router_settings.routing_strategy_args: `least-busy` goes by no latency: it has an effect only on requests \
+             that name `latency-based-routing` or `hot-cold`"
+        ]
+    );
+    assert_eq!(
+        router("routing_strategy: hot-cold, routing_strategy_args: {ttl: 9}"),
+        [] as [&str; 0]
+    );
+    assert_eq!(
         router("quota_groups: {one: {rpm: 5}}"),
         ["router_settings.quota_groups.one: no deployment has this `quota_group`"]
     );
@@ -366,7 +396,9 @@ fn a_setting_that_lacks_what_it_needs_is_told() {
 fn what_of_the_new_settings_is_not_honoured_is_told() {
     let router = |settings: &str| warnings(&with(&format!("router_settings: {{{settings}}}")));
     assert_eq!(
-        router("routing_strategy_args: {ttl: 5, ttft_percentile: 50, tll: 5}"),
+        router(
+            "routing_strategy: hot-cold, routing_strategy_args: {ttl: 5, ttft_percentile: 50, tll: 5}"
+        ),
         [
             "router_settings.routing_strategy_args.ttft_percentile: not honoured: latencies are kept as an average that \
              fades, and streams are compared by the time to their first chunk anyway; leave it out",

@@ -2,7 +2,9 @@
 
 use super::{super::Draft, *};
 use crate::{
-    balance::{Candidates, Choice},
+    balance::{
+        Affinity, AnyStrategy, Candidates, Choice, HotCold, LowestCost, PerRequest, PreferIdle,
+    },
     deployment::Price,
     quota::Limit,
     trail::{Considered, Demand, Explanation, Removed},
@@ -257,4 +259,92 @@ async fn it_says_what_is_short_and_for_how_long() {
     assert_eq!(said[3], ("large", None));
     assert!(explanation.picked().is_some_and(|one| one.deployment().id() == "large"));
     give_back(&mut pool, held);
+}
+
+/// The lines of the table, the names and counts cut off but for the first line.
+fn told(pool: &mut Pool, strategy: &impl Strategy, demand: Option<&Demand>) -> Vec<String> {
+    let text = explain(pool, strategy, demand, &Tried::default()).to_string();
+    let short = |line: &str| line.split_once("in flight  ").map_or(line, |(_, it)| it).to_owned();
+    text.lines().map(short).collect()
+}
+
+fn of_price(id: &str, dollars: f64) -> Deployment {
+    Deployment::new(id).price(Price::new(dollars, dollars))
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_names_the_strategy_that_picked_and_who_asked_it() {
+    let strategy = PerRequest::new(LeastBusy).strategy("cheap", AnyStrategy::new(LowestCost));
+    let strategy = Affinity::new(strategy);
+    let (mut pool, _) = pool([of_price("a", f64::from(0.1_f32)), Deployment::new("b")]);
+    let mut demand = Demand { input_tokens: Some(1), output_tokens: Some(0), ..Demand::default() };
+    demand.strategy = Some("cheap".into());
+    let said = [
+        "picked a by Affinity, PerRequest, LowestCost: the request names \"cheap\"",
+        "dollars 0.1: picked",
+        "has no price",
+    ];
+    assert_eq!(told(&mut pool, &strategy, Some(&demand)), said);
+    demand.strategy = Some("dear".into());
+    let first = &told(&mut pool, &strategy, Some(&demand))[0];
+    let said = "by Affinity, PerRequest, LeastBusy: the request names \"dear\", which is not known here; at random \
+                of 2 equals";
+    assert!(first.ends_with(said), "{first}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_tells_what_decides_between_equal_scores() {
+    let equal = ["a", "b", "c"].map(|id| of_price(id, 1.0));
+    let (mut pool, _) = pool(equal);
+    let (now, tried) = (Instant::now(), Tried::default());
+    let wish =
+        Wish { now, tried: &tried, strict: false, elsewhere: false, demand: None, explain: None };
+    let mut held = Vec::new();
+    for tie in
+        ["at random of 3 equals", "at random of 2 equals", "the least busy of 3 that are as good"]
+    {
+        assert!(told(&mut pool, &LowestCost, None)[0].ends_with(&format!("LowestCost: {tie}")));
+        held.push(pool.pick(&LowestCost, &wish).expect("one can be picked"));
+    }
+    give_all_back(&mut pool, held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_strategy_leaves_out_says_why() {
+    let strategies = [
+        (AnyStrategy::new(PreferIdle::new(LeastBusy)), "is not idle", "load 0: picked"),
+        (
+            AnyStrategy::new(HotCold::new().quantile(0.0)),
+            "is hot",
+            "expected seconds 0, is to be tried: picked",
+        ),
+    ];
+    for (strategy, left_out, picked) in strategies {
+        let (mut pool, _) = pool(weighted(&[1, 1]));
+        let held = pick(&mut pool).expect("one can be picked");
+        let mut said = told(&mut pool, &strategy, None).split_off(1);
+        said.sort();
+        let mut expected = [left_out, picked];
+        expected.sort_unstable();
+        assert_eq!(said, expected);
+        give_back(&mut pool, held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_told_by_its_place_and_its_ranks_and_an_answer_by_who_gave_it() {
+    let strategy = Affinity::new(LeastBusy);
+    let (mut pool, _) = pool(weighted(&[1, 1]));
+    let mut demand = Demand { affinity: Some("a secret".into()), ..Demand::default() };
+    let first = told(&mut pool, &strategy, Some(&demand)).split_off(1);
+    let ranks = ["rank for the key 1: picked", "rank for the key 2"];
+    assert!(first == ranks || first == [ranks[1], "rank for the key 1: picked"], "{first:?}");
+    let home = first.iter().position(|one| one.ends_with("picked")).unwrap_or_default();
+    let then = told(&mut pool, &strategy, Some(&demand)).split_off(1);
+    assert_eq!(then[home], "has the key: picked");
+    strategy.pins().answer("resp_1", &Deployment::new("b"));
+    demand.continues = Some("resp_1".into());
+    let said = told(&mut pool, &strategy, Some(&demand));
+    assert_eq!(said[2], "gave the answer that goes on: picked");
+    assert!(!said.concat().contains("secret"));
 }

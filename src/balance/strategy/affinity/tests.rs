@@ -9,17 +9,17 @@ use tokio::time::{Instant, advance};
 use super::*;
 use crate::{
     balance::{
-        LeastBusy,
+        LeastBusy, LowestCost, PerRequest, PreferIdle, Strategy,
         pool::{Picked, Pool, Wish},
     },
-    deployment::{Deployment, Key},
+    deployment::{Deployment, Key, Price},
     trail::{Demand, Tried},
 };
 
 /// A pool whose picks go by an [`Affinity`].
-struct Fleet {
+struct Fleet<P = Affinity<LeastBusy>> {
     pool: Pool,
-    strategy: Affinity<LeastBusy>,
+    strategy: P,
     keys: HashMap<String, Key>,
 }
 
@@ -27,8 +27,10 @@ impl Fleet {
     fn new(members: impl IntoIterator<Item = Deployment>) -> Self {
         Self::by(Affinity::new(LeastBusy), members)
     }
+}
 
-    fn by(strategy: Affinity<LeastBusy>, members: impl IntoIterator<Item = Deployment>) -> Self {
+impl<P: Strategy> Fleet<P> {
+    fn by(strategy: P, members: impl IntoIterator<Item = Deployment>) -> Self {
         let mut pool = Pool::new(Rng::with_seed(7), 0.5);
         let members = members.into_iter();
         let keys = members.map(|one| (one.id().to_owned(), pool.add(one))).collect();
@@ -267,6 +269,27 @@ async fn what_goes_on_from_an_answer_goes_to_who_gave_it_however_busy_that_is() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_goes_on_from_an_answer_goes_to_who_gave_it_whatever_is_around_the_strategy() {
+    let strategy = PreferIdle::new(Affinity::new(LeastBusy));
+    let mut fleet = Fleet::by(strategy, named(["a", "b", "c"]));
+    fleet.strategy.pins().unwrap().answer("resp_1", &Deployment::new("c"));
+    for _ in 0..4 {
+        assert_eq!(fleet.pick(&continuing("resp_1")).deployment.id(), "c");
+    }
+    let beside = fleet.pick(&Demand::default()).deployment;
+    assert_ne!(beside.id(), "c", "others go to the idle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_leaves_its_place_while_a_strategy_around_leaves_that_out() {
+    let mut fleet = Fleet::by(PreferIdle::new(Affinity::new(LeastBusy)), named(["a", "b"]));
+    let home = fleet.pick(&session("s"));
+    assert_ne!(fleet.goes(&session("s")), home.deployment.id());
+    fleet.pool.release(home.key);
+    assert_eq!(fleet.goes(&session("s")), home.deployment.id());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_knows_leaves_the_request_to_its_key() {
     let mut fleet = Fleet::new(named(["a", "b", "c"]));
     let home = fleet.goes(&session("s"));
@@ -303,6 +326,42 @@ async fn guesses_are_followed_where_the_cache_makes_use_of_them_or_is_not_known(
     assert!(stays(&mut fleet, session("s")), "a session is no guess");
     answers(0.5);
     assert!(stays(&mut fleet, guess("p")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_strategy_inside_places_new_keys_where_it_is_to() {
+    let [a, b, c] = named(["a", "b", "c"]);
+    let members = [a.price(Price::new(2.0, 2.0)), b.price(Price::new(1.0, 1.0)), c];
+    let strategy = Affinity::new(LowestCost).inner_places_keys(true);
+    let mut fleet = Fleet::by(strategy, members.clone());
+    assert!((0..60).all(|key| fleet.goes(&session(key.to_string())) == "b"));
+    fleet.set_aside(&members[1], true);
+    assert!((60..90).all(|key| fleet.goes(&session(key.to_string())) == "a"));
+    assert_eq!(fleet.goes(&session("0")), "a");
+    fleet.set_aside(&members[1], false);
+    assert_eq!(["0", "1", "60", "x"].map(|key| fleet.goes(&session(key))), ["a", "b", "a", "b"]);
+    // The seventh is beyond the bound, and the cheapest all the same.
+    assert!((0..7).all(|_| fleet.pick(&session("1")).deployment.id() == "b"));
+    assert_eq!(fleet.pick(&session("0")).deployment.id(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_strategy_a_request_can_name_learns_of_an_answer() {
+    let sticky = Arc::new(Affinity::new(LeastBusy));
+    let strategy = PerRequest::new(Affinity::new(LeastBusy))
+        .strategy("one", Arc::clone(&sticky))
+        .strategy("same", sticky)
+        .strategy("without", LeastBusy)
+        .strategy("other", Affinity::new(LeastBusy));
+    let mut fleet = Fleet::by(strategy, named(["a", "b", "c"]));
+    fleet.strategy.pins().unwrap().answer("resp_1", &Deployment::new("c"));
+    assert_eq!(fleet.strategy.pins().unwrap().len(), 3, "each memory once");
+    for name in [None, Some("one"), Some("same"), Some("other")] {
+        let demand = Demand { strategy: name.map(Into::into), ..continuing("resp_1") };
+        for _ in 0..5 {
+            assert_eq!(fleet.pick(&demand).deployment.id(), "c", "{name:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
