@@ -11,7 +11,7 @@ use tower_fleet::{
     Trail,
     balance::{AnyStrategy, HotCold, LatencyMeasure, LeastBusy, LowestLatency, PreferIdle},
     timeout::TimeoutLayer,
-    trail::Explanation,
+    trail::{Considered, Explanation},
 };
 
 use super::*;
@@ -388,7 +388,7 @@ async fn an_explanation_gives_the_expected_times_and_not_who_is_within_the_buffe
         send(&pool, get()).await;
     }
     let why = explained(&pool).await;
-    let scores: Vec<_> = why.considered().iter().filter_map(|one| one.score()).collect();
+    let scores: Vec<_> = why.considered().iter().filter_map(Considered::score).collect();
     // They fade as they are not used.
     assert!(
         scores[0] < scores[2] && scores.iter().all(|score| (0.05..0.25).contains(score)),

@@ -161,8 +161,8 @@ impl<P: Strategy> Affinity<P> {
         let key = hash(self.seed, key.as_bytes());
         candidates.show_scores("rank for the key", |one| {
             let own = score(key, &one);
-            candidates.iter().map(|one| score(key, &one)).filter(|other| *other >= own).count()
-                as f64
+            let others = candidates.iter().map(|one| score(key, &one));
+            others.map(|other| if other >= own { 1.0 } else { 0.0 }).sum()
         });
         // The bounds add up to more than all have, so there is room somewhere.
         let scores = candidates.iter().filter(room).map(|one| (score(key, &one), one.choose()));

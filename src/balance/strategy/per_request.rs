@@ -75,6 +75,6 @@ impl<P: fmt::Debug> fmt::Debug for PerRequest<P> {
         f.debug_struct("PerRequest")
             .field("default", &self.default)
             .field("named", &names.collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
