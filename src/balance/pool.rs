@@ -308,11 +308,7 @@ impl Pool {
 
     /// Where none that is in can take the request.
     #[cold]
-    fn pick_last(
-        &mut self,
-        wish: &Wish<'_>,
-        needs: Option<Needs<'_>>,
-    ) -> Result<Picked, Refused> {
+    fn pick_last(&mut self, wish: &Wish<'_>, needs: Option<Needs<'_>>) -> Result<Picked, Refused> {
         let forced = self.forced(wish, needs);
         if forced.is_some() {
             self.explain(wish, needs, forced);

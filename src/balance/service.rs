@@ -9,14 +9,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    future::ResponseFuture,
-    group::Group,
-    layer::Options,
-    lease::Lease,
-    members::Members,
-    pool::TagMatch,
-    strategy::Strategy,
-    waiting::QueuePolicy,
+    future::ResponseFuture, group::Group, layer::Options, lease::Lease, members::Members,
+    pool::TagMatch, strategy::Strategy, waiting::QueuePolicy,
 };
 use crate::{BoxError, Error, body::WatchedBody, deployment::Deployment};
 

@@ -52,8 +52,8 @@ impl Strategy for HotCold {
     fn pick(&self, candidates: &mut Candidates<'_>) -> Option<Choice> {
         let most = f64::from(candidates.load_quantile(self.quantile));
         // A member of some weight is as hot as the slot its next request would go on.
-        let cold = candidates
-            .only(|one| one.load().floor() <= most, |cold| self.latency.pick(cold));
+        let cold =
+            candidates.only(|one| one.load().floor() <= most, |cold| self.latency.pick(cold));
         cold.or_else(|| candidates.least_busy())
     }
 

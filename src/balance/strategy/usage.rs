@@ -23,9 +23,7 @@ impl Strategy for LowestUsage {
         let now = candidates.now();
         // From 0 to 1, so that what is used is comparable whatever the limits are of.
         let used = |left: f32| 1.0 - f64::from(left);
-        candidates.least_busy_within(
-            |one| used(one.deployment().headroom_at(now)),
-            |least| least + STEP,
-        )
+        candidates
+            .least_busy_within(|one| used(one.deployment().headroom_at(now)), |least| least + STEP)
     }
 }

@@ -105,7 +105,8 @@ async fn quantiles_of_the_load_are_those_of_the_members() {
     let held: Vec<_> = (0..7).map(|_| pick(&mut pool).expect("one can be picked")).collect();
     // Three have one request and two have two.
     let strategy = by(|all| {
-        let quantiles = [0.0, 0.5, 0.6, 0.79, 0.8, 1.0, f64::NAN].map(|share| all.load_quantile(share));
+        let quantiles =
+            [0.0, 0.5, 0.6, 0.79, 0.8, 1.0, f64::NAN].map(|share| all.load_quantile(share));
         assert_eq!(quantiles, [1, 1, 1, 1, 2, 2, 1]);
         let one = all.least_busy()?;
         assert!(all.get(one).is_some_and(|one| (one.load() - 1.0).abs() < 1e-9));
