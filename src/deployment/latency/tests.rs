@@ -80,7 +80,9 @@ fn the_clock_may_wrap_and_another_thread_may_be_ahead() {
 fn what_is_a_month_old_is_not_taken_for_new() {
     let day = 24 * 60 * 60 * 1000;
     let old = Estimate::peak(None, 4.0, 0, RATE);
-    assert!([24, 25, 30, 49].iter().all(|days| near(old.age(days * day), *days as f32 * 86_400.0)));
+    for days in [24_u8, 25, 30, 49] {
+        assert!(near(old.age(u32::from(days) * day), f32::from(days) * 86_400.0), "{days} days");
+    }
     assert!(near(Estimate::peak(Some(old), 1.0, 30 * day, RATE).value(), 1.0));
 }
 
