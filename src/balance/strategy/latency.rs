@@ -12,9 +12,14 @@ use crate::deployment::{Measure, Reading, TYPICAL_OUTPUT};
 /// that fails at once draws no traffic, also without a cooldown; a request that the caller gave up counts only where it
 /// had lasted longer than was expected. The [balance](super::super::Balance) measures all this itself.
 ///
-/// A deployment nothing is known of is expected to be as fast as the median of the others. While it has nothing in
-/// flight, it gets one request at once, up to three times until one is answered. And a small [share](Self::explore) of
-/// the requests goes to whichever was silent longest.
+/// A deployment nothing is known of is expected to be as fast as the median of the others, or to take at least as long as
+/// callers have waited for it in vain. While it has nothing in flight, it gets one request at once, up to three times
+/// until one is answered.
+///
+/// What is known to be slow, or to fail, is tried again by a small [share](Self::explore) of the requests, which goes to
+/// whichever was silent longest (ε-greedy: Sutton and Barto, *Reinforcement Learning*, 2.2), and where the others are
+/// busier than it is slow. Finagle lets the estimate of an idle deployment sink instead: with a request each minute all
+/// estimates would be at nothing by the next, and the slow ones picked as often as the fast.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,13 +44,17 @@ pub struct LowestLatency {
 #[non_exhaustive]
 pub enum LatencyMeasure {
     /// [`FirstChunk`](Self::FirstChunk) for requests that [want a stream](crate::Demand::stream); for others
-    /// [`PerToken`](Self::PerToken) where tokens are counted, else [`FirstByte`](Self::FirstByte).
+    /// [`PerToken`](Self::PerToken) where tokens are counted, else [`Whole`](Self::Whole). As long as none of them was
+    /// measured, [`FirstByte`](Self::FirstByte).
     #[default]
     Auto,
-    /// Until the response head.
+    /// Until the response head, however long the body takes or hangs: for files, whose size and reader say how long they
+    /// take.
     FirstByte,
     /// Until the first bytes of the body, of answers that are streams.
     FirstChunk,
+    /// Until the end of the body, of answers that are no streams. A caller that reads slowly is part of it.
+    Whole,
     /// That of a whole answer for each token of its output, where `llm::Meter` counts them: long answers are not slow
     /// ones.
     PerToken,
@@ -85,9 +94,9 @@ impl LowestLatency {
         self
     }
 
-    /// How long samples matter: one counts for a third (1/e) after this time, and so does what is known of a deployment
-    /// that gets no requests. Default 10 s, as in Finagle: about as long as an answer of a model takes. The deployment
-    /// keeps one average, so of several balances that have it the one made last says.
+    /// How long samples matter: one counts for a third (1/e) beside another that comes this time after it. Default 10 s,
+    /// as in Finagle: about as long as an answer of a model takes. The deployment keeps one average, so of several
+    /// balances that have it the one made last says.
     #[must_use]
     pub fn decay(mut self, time: Duration) -> Self {
         self.decay = time;
@@ -103,7 +112,8 @@ impl LowestLatency {
     }
 
     /// The share of requests, of 1, that go to the deployment that was silent longest, if it was for longer than the
-    /// [decay](Self::decay). Default 0.01; 0 leaves it to the decay alone to bring slow ones back.
+    /// [decay](Self::decay). Default 0.01: what slow ones get where requests do not overlap, however many or few there
+    /// are. At 0 only load brings them back.
     #[must_use]
     pub fn explore(mut self, share: f64) -> Self {
         self.explore = share;
@@ -130,16 +140,18 @@ impl LowestLatency {
         let wanted = match self.by {
             LatencyMeasure::FirstByte => return Measure::FirstByte,
             LatencyMeasure::FirstChunk => return Measure::FirstChunk,
+            LatencyMeasure::Whole => return Measure::Whole,
             LatencyMeasure::PerToken => return Measure::PerToken,
             LatencyMeasure::Auto if candidates.demand().is_some_and(|demand| demand.stream) => {
-                Measure::FirstChunk
+                &[Measure::FirstChunk][..]
             }
-            LatencyMeasure::Auto => Measure::PerToken,
+            LatencyMeasure::Auto => &[Measure::PerToken, Measure::Whole],
         };
         // Where tokens are counted they are so for most: to ask all of many would cost as much as the pick.
-        let mut few = candidates.iter().take(8);
-        let is_known = few.any(|one| one.deployment().latency().knows(wanted));
-        if is_known { wanted } else { Measure::FirstByte }
+        let is_known = |measure: &Measure| {
+            candidates.iter().take(8).any(|one| one.deployment().latency().knows(*measure))
+        };
+        wanted.iter().copied().find(is_known).unwrap_or(Measure::FirstByte)
     }
 
     /// The candidate that was silent longest, and long enough for what is known of it to be old.
@@ -216,7 +228,7 @@ impl Forecast {
 
     /// What is to be said of an expected time that nothing was measured for.
     fn remark(&self, one: &Candidate<'_>) -> Option<&'static str> {
-        let Reading { time, failed } = one.latency(self.measure, self.clock);
+        let Reading { time, failed, .. } = one.latency(self.measure, self.clock);
         if is_to_be_tried(one, failed) {
             return Some("is to be tried");
         }
@@ -226,12 +238,17 @@ impl Forecast {
     /// The seconds until a success: finite and above 0, but 0 for one that is to be tried; not a number where it is not
     /// known and nothing was said for that.
     fn time(&self, one: &Candidate<'_>) -> f64 {
-        let Reading { time, failed } = one.latency(self.measure, self.clock);
+        let Reading { time, at_least, failed } = one.latency(self.measure, self.clock);
         if is_to_be_tried(one, failed) {
             return 0.0;
         }
-        // However faded, the load still multiplies it; and however sure the failure, there is a time.
-        let time = time.map_or(self.unknown, |time| (time * self.scale()).max(LEAST));
+        // Written so that what is not a number stays so.
+        let bounded = |least: f32| if least > self.unknown { least } else { self.unknown };
+        // However short, the load still multiplies it; and however sure the failure, there is a time.
+        let time = match time {
+            Some(time) => (time * self.scale()).max(LEAST),
+            None => bounded(at_least * self.scale()),
+        };
         // Most never fail.
         let Some(failed) = failed.filter(|failed| *failed > 0.0) else { return time.into() };
         let failed = failed.min(0.95);
@@ -249,7 +266,7 @@ impl Forecast {
         let read = |one: Candidate<'_>| one.latency(self.measure, self.clock).time;
         let mut count = 0;
         for (place, time) in times.iter_mut().zip(candidates.iter().filter_map(read)) {
-            *place = time * self.scale();
+            *place = (time * self.scale()).max(LEAST);
             count += 1;
         }
         let known = &mut times[..count];

@@ -18,8 +18,11 @@ mod sampling;
 ///
 /// Each number is a peak average (Finagle's `PeakEwma`): a sample above it is believed at once, one below moves it by
 /// the time since the sample before. So it forgets by time, not by count, and takes one word of memory however many
-/// samples come. Read by a strategy, a number also fades toward 0 while no answer is awaited, so that a deployment that
-/// was slow, or failed, is tried again.
+/// samples come. Without samples it stays: unlike Finagle's it does not sink while a deployment gets nothing, or where
+/// requests are few all would soon look alike.
+///
+/// Of an answer that failed, or that the caller did not wait for, it is known only that it would have taken longer. That
+/// raises a number, and never lowers one.
 ///
 /// Samples are taken while a [`Strategy`](crate::balance::Strategy) that [reads
 /// them](crate::balance::Strategy::latency_decay) has the deployment; otherwise there are none, and no cost. What is read
@@ -30,10 +33,10 @@ pub struct Latency {
     epoch: Instant,
     /// One by the decay time in seconds, as the bits of an `f32`; 0 while nothing reads.
     rate: AtomicU32,
-    /// Requests whose answer has not begun.
+    /// Requests whose answer has not begun, or not ended if it is no stream.
     awaited: AtomicU32,
     /// By [`Measure`], in seconds.
-    times: [AtomicU64; 3],
+    times: [AtomicU64; 4],
     failed: AtomicU64,
 }
 
@@ -42,6 +45,7 @@ pub struct Latency {
 pub(crate) enum Measure {
     FirstByte,
     FirstChunk,
+    Whole,
     PerToken,
 }
 
@@ -50,6 +54,8 @@ pub(crate) enum Measure {
 pub(crate) struct Reading {
     /// In seconds; none before the first sample.
     pub(crate) time: Option<f32>,
+    /// What it takes at least, in seconds, where that is all that is known.
+    pub(crate) at_least: f32,
     /// The share of failures, of 1; none before the first answer.
     pub(crate) failed: Option<f32>,
 }
@@ -67,6 +73,12 @@ impl Latency {
         self.last(Measure::FirstChunk)
     }
 
+    /// The time until the end of the body, of answers that are no streams.
+    #[must_use]
+    pub fn whole(&self) -> Option<Duration> {
+        self.last(Measure::Whole)
+    }
+
     /// The time of a whole answer for each token of its output, where `llm::Meter` counts them.
     #[must_use]
     pub fn per_token(&self) -> Option<Duration> {
@@ -81,7 +93,7 @@ impl Latency {
     }
 
     fn last(&self, measure: Measure) -> Option<Duration> {
-        let seconds = f64::from(Estimate::of_word(self.cell(measure).load(Relaxed))?.value());
+        let seconds = f64::from(self.known(measure).filter(|known| !known.is_bound())?.value());
         // More digits than it has would be noise.
         Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).ok()
     }
@@ -104,36 +116,45 @@ impl Latency {
         (bits != 0).then(|| f32::from_bits(bits))
     }
 
-    /// Whether there was any sample of `measure`.
+    /// Whether there was any sample of `measure`: more than a bound, which may be of what never comes here.
     pub(crate) fn knows(&self, measure: Measure) -> bool {
-        self.cell(measure).load(Relaxed) != 0
+        self.known(measure).is_some_and(|known| !known.is_bound())
+    }
+
+    fn known(&self, measure: Measure) -> Option<Estimate> {
+        Estimate::of_word(self.cell(measure).load(Relaxed))
     }
 
     /// What is to be expected [`now`](Self::time).
     #[inline]
     pub(crate) fn read(&self, measure: Measure, now: u32) -> Reading {
-        let [time, failed] =
-            [self.cell(measure), &self.failed].map(|cell| Estimate::of_word(cell.load(Relaxed)));
-        // While answers are awaited they may be what is slow, and what was known holds.
-        let Some(rate) = self.rate().filter(|_| self.awaited.load(Relaxed) == 0) else {
-            return Reading {
-                time: time.map(Estimate::value),
-                failed: failed.map(Estimate::value),
-            };
-        };
-        let faded = |estimate: Estimate| estimate.faded(now, rate);
-        // Most never fail, and nothing fades to nothing.
-        let share = |failed: Estimate| if failed.is_least() { 0.0 } else { faded(failed) };
-        Reading { time: time.map(faded), failed: failed.map(share) }
+        let known = self.known(measure);
+        let bound = known.filter(|known| known.is_bound());
+        let failed = Estimate::of_word(self.failed.load(Relaxed));
+        Reading {
+            time: known.filter(|known| !known.is_bound()).map(Estimate::value),
+            at_least: bound.map_or(0.0, Estimate::value),
+            // Most never fail.
+            failed: failed.map(|one| if one.is_least() { 0.0 } else { self.faded(one, now) }),
+        }
     }
 
-    /// For how many seconds there was no answer, none where one is awaited; `f32::INFINITY` where there never was any.
+    /// What is left of the share of failures, if answers came later of which it is not known whether they failed: streams
+    /// that are left before their end would keep it for ever.
+    fn faded(&self, failed: Estimate, now: u32) -> f32 {
+        let heard = self.known(Measure::FirstByte).map_or(f32::INFINITY, |head| head.age(now));
+        let seconds = (failed.age(now) - heard).max(0.0);
+        self.rate().map_or(failed.value(), |rate| failed.faded(seconds, rate))
+    }
+
+    /// For how many seconds nothing was heard, none where an answer is awaited; `f32::INFINITY` where nothing ever was.
     pub(crate) fn silence(&self, now: u32) -> Option<f32> {
         if self.awaited.load(Relaxed) > 0 {
             return None;
         }
-        let last = Estimate::of_word(self.failed.load(Relaxed));
-        Some(last.map_or(f32::INFINITY, |last| last.age(now)))
+        let ended = Estimate::of_word(self.failed.load(Relaxed));
+        let last = [self.known(Measure::FirstByte), ended].into_iter().flatten();
+        Some(last.map(|last| last.age(now)).fold(f32::INFINITY, f32::min))
     }
 
     /// Enters a whole answer of so many `tokens`, whose request was `started` then, and which ends now.
@@ -156,20 +177,20 @@ impl Latency {
     /// Enters a time in seconds.
     fn took(&self, measure: Measure, seconds: f32, now: Instant) {
         self.update(self.cell(measure), now, |before, now, rate| {
-            Some(Estimate::peak(before, seconds, now, rate))
+            Estimate::peak(before, seconds, now, rate)
         });
     }
 
     /// Enters a time that was at least so long: it raises what is known, and never lowers it.
     fn took_at_least(&self, measure: Measure, seconds: f32, now: Instant) {
         self.update(self.cell(measure), now, |before, now, _| {
-            before.map(|before| before.at_least(seconds, now))
+            Estimate::at_least(before, seconds, now)
         });
     }
 
     fn ended(&self, failed: bool, now: Instant) {
         self.update(&self.failed, now, |before, now, rate| {
-            Some(Estimate::share(before, failed, now, rate))
+            Estimate::share(before, failed, now, rate)
         });
     }
 
@@ -177,12 +198,12 @@ impl Latency {
         &self,
         cell: &AtomicU64,
         now: Instant,
-        next: impl Fn(Option<Estimate>, u32, f32) -> Option<Estimate>,
+        next: impl Fn(Option<Estimate>, u32, f32) -> Estimate,
     ) {
         let Some(rate) = self.rate() else { return };
         let now = self.time(now);
-        let step = |word| next(Estimate::of_word(word), now, rate).map(Estimate::word);
-        // Fails only where there is nothing to enter.
+        let step = |word| Some(next(Estimate::of_word(word), now, rate).word());
+        // There is always something to enter.
         let _ = cell.fetch_update(Relaxed, Relaxed, step);
     }
 
@@ -223,6 +244,7 @@ impl fmt::Debug for Latency {
         f.debug_struct("Latency")
             .field("first_byte", &self.first_byte())
             .field("first_chunk", &self.first_chunk())
+            .field("whole", &self.whole())
             .field("per_token", &self.per_token())
             .field("failed_share", &self.failed_share())
             .finish_non_exhaustive()

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use http::{Extensions, HeaderMap, StatusCode, header::CONTENT_TYPE};
 use tokio::time::Instant;
 
-use super::Measure;
+use super::{super::TYPICAL_OUTPUT, Measure};
 use crate::{
     Deployment,
     body::End,
@@ -28,7 +28,9 @@ pub(crate) struct Sampling {
 enum Stage {
     Head,
     FirstChunk,
-    /// Which may break: only then is it known whether it failed.
+    /// The end of an answer that is no stream.
+    Whole,
+    /// The end of a stream, which may break: only then is it known whether it failed.
     End,
     Nothing,
 }
@@ -71,7 +73,7 @@ impl Sampling {
         self.late = answered.and_then(|answered| answered.late.clone());
         self.stream |= is_event_stream(headers);
         self.took(Measure::FirstByte);
-        self.wait_for(if self.stream { Stage::FirstChunk } else { Stage::End });
+        self.wait_for(if self.stream { Stage::FirstChunk } else { Stage::Whole });
     }
 
     /// Takes the first bytes of the body.
@@ -89,9 +91,13 @@ impl Sampling {
             _ if self.stage == Stage::Nothing => {}
             _ if late.is_some() => self.judge(late.map_or(Verdict::Nothing, Verdict::of_failure)),
             End::Error(_) => self.judge(Verdict::of_failure(Failure::new(FailureKind::Truncated))),
-            // A reader may stop at what it takes for the end of a stream.
-            End::Dropped if self.stage != Stage::End => self.judge(Verdict::Left),
-            End::Complete | End::Trailers(_) | End::Dropped => self.judge(Verdict::Good),
+            End::Dropped => self.judge(Verdict::Left),
+            End::Complete | End::Trailers(_) => {
+                if self.stage == Stage::Whole {
+                    self.took(Measure::Whole);
+                }
+                self.judge(Verdict::Good);
+            }
         }
     }
 
@@ -104,13 +110,15 @@ impl Sampling {
         let latency = self.deployment.latency();
         let (now, elapsed) = self.elapsed();
         // No failure is a fast answer, however fast it came; a slow one tells that an answer takes longer still.
-        if matches!(verdict, Verdict::Bad | Verdict::Left) {
+        if matches!(verdict, Verdict::Bad | Verdict::Left) && self.stage.is_awaited() {
             if self.stage == Stage::Head {
                 latency.took_at_least(Measure::FirstByte, elapsed, now);
             }
-            if self.stream && self.stage.is_awaited() {
-                latency.took_at_least(Measure::FirstChunk, elapsed, now);
-            }
+            let own = if self.stream { Measure::FirstChunk } else { Measure::Whole };
+            latency.took_at_least(own, elapsed, now);
+            // How long the answer would have been nobody knows.
+            let each = elapsed / f32::from(TYPICAL_OUTPUT);
+            latency.took_at_least(Measure::PerToken, each, now);
         }
         if matches!(verdict, Verdict::Good | Verdict::Bad) {
             latency.ended(verdict == Verdict::Bad, now);
@@ -138,9 +146,9 @@ impl Sampling {
 }
 
 impl Stage {
-    /// Whether the answer has not begun.
+    /// Whether the caller has nothing yet to go on with.
     const fn is_awaited(self) -> bool {
-        matches!(self, Self::Head | Self::FirstChunk)
+        matches!(self, Self::Head | Self::FirstChunk | Self::Whole)
     }
 }
 

@@ -76,6 +76,34 @@ fn the_clock_may_wrap_and_another_thread_may_be_ahead() {
     assert!(near(ahead.age(400), 0.0));
 }
 
+#[test]
+fn what_is_a_month_old_is_not_taken_for_new() {
+    let day = 24 * 60 * 60 * 1000;
+    let old = Estimate::peak(None, 4.0, 0, RATE);
+    for days in [24_u8, 25, 30, 49] {
+        assert!(near(old.age(u32::from(days) * day), f32::from(days) * 86_400.0), "{days} days");
+    }
+    assert!(near(Estimate::peak(Some(old), 1.0, 30 * day, RATE).value(), 1.0));
+}
+
+#[test]
+fn a_bound_is_no_sample_and_the_first_sample_takes_its_place() {
+    let bound = Estimate::at_least(None, 5.0, 0);
+    let higher = Estimate::at_least(Some(Estimate::at_least(Some(bound), 2.0, 0)), 7.0, 0);
+    assert!(bound.is_bound() && higher.is_bound());
+    assert_eq!((bound.value(), higher.value()), (5.0, 7.0));
+    assert_eq!(Estimate::of_word(bound.word()), Some(bound));
+    let sample = Estimate::peak(Some(higher), 1.0, 100_000, RATE);
+    assert!(!sample.is_bound() && near(sample.value(), 1.0), "{sample:?}");
+}
+
+#[test]
+fn a_success_after_a_long_time_is_believed() {
+    let failing = (0..200).fold(None, |before, now| Some(Estimate::share(before, true, now, RATE)));
+    let well = Estimate::share(failing, false, 60_000, RATE);
+    assert!(well.value() < 0.01, "{well:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_while_nothing_reads() {
     let latency = Latency::default();
@@ -85,15 +113,25 @@ async fn nothing_is_kept_while_nothing_reads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_fades_only_while_no_answer_is_awaited() {
+async fn what_was_slow_stays_so_until_it_is_measured_again() {
     let latency = sampled(10);
     latency.took(Measure::FirstByte, 2.0, Instant::now());
-    advance(Duration::from_secs(10)).await;
-    let faded = expected(&latency) / (2.0 * (-1.0_f32).exp());
-    assert!((0.98..1.02).contains(&faded), "{faded}");
-    latency.awaited.store(1, super::Relaxed);
-    assert!(near(expected(&latency), 2.0), "what is awaited may be slow");
-    assert_eq!(latency.first_byte(), Some(Duration::from_secs(2)));
+    advance(Duration::from_secs(3600)).await;
+    assert!(near(expected(&latency), 2.0));
+    latency.took(Measure::FirstByte, 1.0, Instant::now());
+    assert!(near(expected(&latency), 1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_fade_while_answers_come_whose_end_nobody_waits_for() {
+    let latency = sampled(10);
+    let failed = || latency.read(Measure::FirstByte, latency.time(Instant::now())).failed.unwrap();
+    latency.took(Measure::FirstByte, 2.0, Instant::now());
+    latency.ended(true, Instant::now());
+    advance(Duration::from_secs(60)).await;
+    assert!(near(failed(), 0.25), "nothing came");
+    latency.took(Measure::FirstByte, 2.0, Instant::now());
+    assert!(failed() < 0.01);
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,11 +139,12 @@ async fn a_lower_bound_raises_and_never_lowers() {
     let latency = sampled(10);
     let enter = |seconds| latency.took_at_least(Measure::FirstByte, seconds, Instant::now());
     enter(5.0);
-    assert_eq!(latency.first_byte(), None, "the first sample is no bound");
+    assert_eq!(latency.first_byte(), None, "no bound is a sample");
+    advance(Duration::from_secs(600)).await;
     latency.took(Measure::FirstByte, 2.0, Instant::now());
     advance(Duration::from_secs(10)).await;
     enter(1.0);
-    assert!(near(expected(&latency), 2.0), "nor has it faded: nothing better is known");
+    assert!(near(expected(&latency), 2.0), "nothing better is known");
     enter(3.0);
     assert!(near(expected(&latency), 3.0));
 }
