@@ -112,7 +112,6 @@ impl State {
             idle: [None; 2],
             trial: None,
             slow: 0,
-            #[expect(clippy::cast_possible_truncation, reason = "a remainder")]
             patience: 1 + (seed % STAGGER) as u32,
             rest: 0,
             round_trip: None,
