@@ -8,14 +8,14 @@
 ///
 /// * A round is the first requests begun under one limit, one for each place and at least 20. Where the geometric mean
 ///   of their times is at most [`tolerance`](Self::tolerance) times that of an idle deployment, the limit grows by 1, then 2,
-///   then 4 a round, up to its square root, if at least half of it was used; else it shrinks in proportion.
+///   then 4 a round, up to its square root, if at least half of it was used.
 /// * Slow rounds in a row are put to a trial: one round with about half of what was in flight. A queue gets shorter
-///   with the load. Where the times stay, the deployment has become slower, or was asked for something slower: the limit
+///   with the load: then the limit shrinks in proportion, at most by half. Where the times stay, the deployment has become slower, or was asked for something slower: the limit
 ///   is as before, and these times are those of an idle deployment from now on. So is its pace found at first, as it may
-///   have a queue already: the first rounds may be a trial, which refuses what is beyond it. Deployments of one pool have
-///   their trials at different rounds, by their ids.
+///   have a queue already: the first rounds may be a trial, which refuses what is beyond it. Their ids
+///   spread deployments over three rounds for it.
 /// * Otherwise the time of an idle deployment is read from rounds that used less than half of the limit, or one place,
-///   or that took less than it. A deployment whose times stay is never tried again, at [`max`](Self::max) neither.
+///   or that took less than it. A deployment whose times stay is never tried again.
 /// * A limit that cannot fall is tried with twice as much instead, now and then.
 /// * A 429, a 503, a 529 and a time-out cut the limit by [`backoff`](Self::backoff), at once, but only once in the time a
 ///   request takes.
@@ -25,7 +25,8 @@
 ///   say nothing.
 /// * What it cannot tell: a queue that others fill, which does not get shorter with its own load, is taken for
 ///   slowness. A deployment that is kept busy beyond the limit works below its capacity in trials: about a tenth of its
-///   throughput is the price where nothing but its times show what it bears.
+///   throughput is the price where nothing but its times show what it bears, and up to a fifth of one that takes two at
+///   a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveConcurrency {
     pub(super) min: u32,
