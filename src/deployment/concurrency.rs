@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -213,7 +214,11 @@ impl Deployment {
         let Concurrency { limit, state } = &self.0.vitals.concurrency;
         let in_flight = self.in_flight();
         let mut state = state.lock();
-        let known = state.get_or_insert_with(|| State::new(policy));
+        let known = state.get_or_insert_with(|| {
+            let mut hasher = DefaultHasher::new();
+            self.id().hash(&mut hasher);
+            State::new(policy, hasher.finish())
+        });
         let changed = change(known, policy, in_flight);
         let now = known.limit(policy);
         let before = limit.swap(now, Ordering::Relaxed);

@@ -8,16 +8,25 @@
 ///
 /// * A round is the first requests begun under one limit, one for each place and at least 20. Where the geometric mean
 ///   of their times is at most [`tolerance`](Self::tolerance) times that of an idle deployment, the limit grows by 1, then 2,
-///   then 4 a round, up to its square root, if at least half of it was used; else it shrinks in proportion.
-/// * The time of an idle deployment is read from rounds that used less than half of the limit. After 20 rounds without,
-///   and after the first one, a quarter of the limit holds for a round: a deployment that was never idle would take its
-///   own queue for its pace.
+///   then 4 a round, up to its square root, if at least half of it was used.
+/// * Slow rounds in a row are put to a trial: one round with about half of what was in flight. A queue gets shorter
+///   with the load: then the limit shrinks in proportion, at most by half. Where the times stay, the deployment has become slower, or was asked for something slower: the limit
+///   is as before, and these times are those of an idle deployment from now on. So is its pace found at first, as it may
+///   have a queue already: the first rounds may be a trial, which refuses what is beyond it. Their ids
+///   spread deployments over three rounds for it.
+/// * Otherwise the time of an idle deployment is read from rounds that used less than half of the limit, or one place,
+///   or that took less than it. A deployment whose times stay is never tried again.
+/// * A limit that cannot fall is tried with twice as much instead, now and then.
 /// * A 429, a 503, a 529 and a time-out cut the limit by [`backoff`](Self::backoff), at once, but only once in the time a
 ///   request takes.
 /// * Times are made comparable: the time to the head by the input's tokens, where the request [says
 ///   them](crate::Demand::input_tokens); the time of a whole answer by the output's tokens too, where
 ///   `llm::Meter` counts them. So long prompts and answers are not taken for load. Requests given up and other failures
 ///   say nothing.
+/// * What it cannot tell: a queue that others fill, which does not get shorter with its own load, is taken for
+///   slowness. A deployment that is kept busy beyond the limit works below its capacity in trials: about a tenth of its
+///   throughput is the price where nothing but its times show what it bears, and up to a fifth of one that takes two at
+///   a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveConcurrency {
     pub(super) min: u32,
@@ -68,7 +77,7 @@ impl AdaptiveConcurrency {
     /// deployment that serves n at a time and queues the rest comes to about 1.5 n.
     #[must_use]
     pub const fn tolerance(mut self, times: f64) -> Self {
-        // A quarter of the limit must leave no queue.
+        // A trial, at three quarters of the limit divided by this, must leave no queue.
         self.tolerance = times.clamp(1.1, 2.0);
         self
     }

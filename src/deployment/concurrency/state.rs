@@ -6,8 +6,10 @@ use super::{AdaptiveConcurrency, Kind};
 
 /// The fewest times in a round.
 const FEWEST: u32 = 20;
-/// After so many rounds under load, one shows the times of an idle deployment.
-const IDLE_AFTER: u32 = 20;
+/// Where the limit cannot fall, only so many slow rounds later is it tried again whether a higher one is slower.
+const RAISE_AFTER: u32 = 20;
+/// Of as many deployments, one begins a trial in the same round, where all grow slow at once.
+const STAGGER: u64 = 3;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -18,13 +20,25 @@ pub(super) struct State {
     round: Round,
     /// By kind, the logarithm of the time on an idle deployment.
     idle: [Option<f64>; 2],
-    /// Rounds since that was last read.
-    age: u32,
-    /// This round reads it.
-    idling: bool,
+    /// This round shows whether times follow the load.
+    trial: Option<Trial>,
+    /// Slow rounds in a row.
+    slow: u32,
+    /// How many are let pass before a trial: of one alone, a part may be from before.
+    patience: u32,
+    /// Slow rounds until the limit may be raised for a trial.
+    rest: u32,
     /// What a request takes, in seconds: a moving mean.
     round_trip: Option<f64>,
     cut: Option<Instant>,
+}
+
+/// Another limit for a round: a queue is shorter under less load, and slowness is the same under any.
+#[derive(Debug)]
+struct Trial {
+    limit: f64,
+    /// The round under the limit before.
+    before: Round,
 }
 
 /// The first requests begun under one limit. What came before met another one, and of all that end in a time the long
@@ -37,6 +51,8 @@ struct Round {
     pending: u32,
     /// The most requests in flight.
     peak: usize,
+    /// The requests in flight, summed over those begun.
+    in_flight: f64,
     /// By kind, the logarithms of the times.
     times: [Times; 2],
 }
@@ -66,15 +82,38 @@ impl Times {
     }
 }
 
+impl Round {
+    /// The mean of the requests in flight.
+    fn load(&self) -> f64 {
+        (self.in_flight / f64::from(self.begun)).max(1.0)
+    }
+
+    /// The logarithm of how many times as long its requests took as those of another one, by the kinds both have.
+    fn over(&self, other: &Self) -> Option<f64> {
+        let (mut sum, mut all) = (0.0, 0.0);
+        for (times, others) in self.times.iter().zip(&other.times) {
+            if times.count > 0 && others.count > 0 {
+                let count = f64::from(times.count.min(others.count));
+                sum += (times.mean() - others.mean()) * count;
+                all += count;
+            }
+        }
+        (all > 0.0).then(|| sum / all)
+    }
+}
+
 impl State {
-    pub(super) fn new(policy: &AdaptiveConcurrency) -> Self {
+    /// The seed keeps deployments that grow slow at once from trials in the same round.
+    pub(super) fn new(policy: &AdaptiveConcurrency, seed: u64) -> Self {
         Self {
             limit: f64::from(policy.bounded(policy.initial)),
             step: f64::INFINITY,
             round: Round::default(),
             idle: [None; 2],
-            age: 0,
-            idling: false,
+            trial: None,
+            slow: 0,
+            patience: 1 + (seed % STAGGER) as u32,
+            rest: 0,
             round_trip: None,
             cut: None,
         }
@@ -82,7 +121,7 @@ impl State {
 
     /// Requests at a time, from now on.
     pub(super) fn limit(&self, policy: &AdaptiveConcurrency) -> u32 {
-        let limit = if self.idling { (self.limit / 4.0).ceil() } else { self.limit };
+        let limit = self.trial.as_ref().map_or(self.limit, |trial| trial.limit);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -113,6 +152,9 @@ impl State {
         round.begun += 1;
         round.pending += 1;
         round.peak = round.peak.max(in_flight);
+        #[expect(clippy::cast_precision_loss, reason = "far fewer")]
+        let in_flight = in_flight as f64;
+        round.in_flight += in_flight;
         Some(round.serial)
     }
 
@@ -164,6 +206,7 @@ impl State {
         });
         if !known {
             self.cut = Some(now);
+            self.trial = None;
             // At least by one place, whatever fraction of one was kept.
             self.shrink(policy, (self.limit * policy.backoff).min(self.limit.floor() - 1.0));
             self.new_round();
@@ -176,11 +219,18 @@ impl State {
         if told < round.begun / 2 {
             return;
         }
-        let places = self.limit(policy) as usize;
-        let used = round.peak.saturating_mul(2) >= places;
-        if self.idling || !used {
-            self.read_idle(&round);
+        if let Some(trial) = self.trial.take() {
+            self.judge(policy, &trial, &round);
             return;
+        }
+        let places = self.limit(policy) as usize;
+        // One at a time waits for no other.
+        if round.peak <= 1 || round.peak.saturating_mul(2) < places {
+            self.slow = 0;
+            self.read_idle(&round);
+            if places > 1 {
+                return;
+            }
         }
         if policy.tolerance.is_infinite() {
             self.grow(policy);
@@ -188,15 +238,72 @@ impl State {
         }
         let tolerance = policy.tolerance.ln();
         match self.slowdown(&round) {
-            None => self.age = IDLE_AFTER,
-            Some((slowdown, error)) if slowdown - error > tolerance => {
-                self.shrink(policy, self.limit * (tolerance - slowdown).exp().max(0.5));
-            }
+            None => self.doubt(policy, round),
+            Some((slowdown, error)) if slowdown - error > tolerance => self.doubt(policy, round),
             Some((slowdown, _)) if slowdown > tolerance => self.step = 1.0,
-            Some(_) => self.grow(policy),
+            Some((slowdown, error)) => {
+                self.slow = 0;
+                if slowdown + error < 0.0 {
+                    self.read_idle(&round);
+                }
+                self.grow(policy);
+            }
         }
-        self.age += 1;
-        self.idling = self.age > IDLE_AFTER;
+    }
+
+    /// A round was slow, or there is none to compare it with: begins a trial.
+    fn doubt(&mut self, policy: &AdaptiveConcurrency, round: Round) {
+        self.slow += 1;
+        if self.slow <= self.patience {
+            return;
+        }
+        self.slow = 0;
+        let least = f64::from(policy.bounded(0));
+        let load = round.load().min(self.limit);
+        // As much less than the tolerance that what waits at the limit is gone.
+        let lower = (load * 0.75 / policy.tolerance).floor().max(least);
+        if lower < 0.9 * load {
+            self.trial = Some(Trial { limit: lower, before: round });
+        } else if self.slowdown(&round).is_none() {
+            self.read_idle(&round);
+        } else if self.rest > 0 {
+            self.rest -= 1;
+        } else {
+            self.rest = RAISE_AFTER;
+            let higher = (self.limit * 2.0).min(f64::from(policy.bounded(u32::MAX)));
+            self.trial = Some(Trial { limit: higher, before: round });
+        }
+    }
+
+    /// Ends a trial: where the times did not follow the load, nothing queues, and these times are those of an idle
+    /// deployment from now on.
+    fn judge(&mut self, policy: &AdaptiveConcurrency, trial: &Trial, round: &Round) {
+        let before = &trial.before;
+        let less = (before.load() / round.load()).ln();
+        let Some(sooner) = before.over(round).filter(|_| less.abs() > 0.1) else { return };
+        let slowdown = self.slowdown(before).map(|(slowdown, _)| slowdown);
+        // A queue takes no more off than it had put on.
+        let expected = slowdown.map_or(less, |slowdown| less.min(slowdown));
+        if sooner / expected < 0.5 {
+            for (times, idle) in round.times.iter().zip(&mut self.idle) {
+                if times.count > 0 {
+                    *idle = Some(times.mean());
+                }
+            }
+            self.limit = self.limit.max(trial.limit);
+            self.step = f64::INFINITY;
+            self.rest = 0;
+            return;
+        }
+        let Some(slowdown) = slowdown else {
+            self.shrink(policy, trial.limit);
+            return;
+        };
+        if self.slowdown(round).is_some_and(|(slowdown, _)| slowdown < 0.0) {
+            self.read_idle(round);
+        }
+        let share = (policy.tolerance.ln() - slowdown).exp();
+        self.shrink(policy, self.limit * share.clamp(0.5, 1.0));
     }
 
     /// The logarithm of how many times as long as on an idle deployment the requests of a round took, and its standard
@@ -217,7 +324,6 @@ impl State {
     fn read_idle(&mut self, round: &Round) {
         /// The logarithm of a quarter more.
         const CLEAR: f64 = 0.223;
-        self.age = 0;
         for (times, idle) in round.times.iter().zip(&mut self.idle) {
             if times.count == 0 {
                 continue;
@@ -225,14 +331,12 @@ impl State {
             let mean = times.mean();
             let before = idle.unwrap_or(mean);
             if before - mean > CLEAR + times.error() {
-                // It was not idle before, and may not be yet.
+                // It was not idle before.
                 *idle = Some(mean);
-                self.age = IDLE_AFTER;
             } else {
                 *idle = Some(f64::midpoint(before, mean));
             }
         }
-        self.idling = false;
     }
 
     fn grow(&mut self, policy: &AdaptiveConcurrency) {

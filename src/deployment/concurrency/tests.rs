@@ -48,6 +48,8 @@ struct Hidden {
     long: Arc<AtomicUsize>,
     /// The tokens of answers are counted.
     metered: bool,
+    /// How many times the pace it takes.
+    slower: Arc<AtomicUsize>,
 }
 
 impl Hidden {
@@ -60,6 +62,7 @@ impl Hidden {
             prompts: false,
             long: Arc::default(),
             metered: false,
+            slower: Arc::new(AtomicUsize::new(1)),
         }
     }
 
@@ -90,6 +93,7 @@ impl Service<Request<String>> for Hidden {
         let this = self.clone();
         // Between a half and one and a half of the pace.
         let mut time = PACE.mul_f64(0.5 + fastrand::f64());
+        time *= u32::try_from(this.slower.load(Ordering::Relaxed)).unwrap();
         let input = Demand::of(&request).and_then(|demand| demand.input_tokens).unwrap_or(0);
         time += PACE * u32::try_from(input / 2_000).unwrap();
         let output =
@@ -371,4 +375,73 @@ async fn the_lower_of_the_two_limits_holds() {
     assert_eq!(deployment.clone().max_parallel_requests(5).parallel_limit(), Some(5));
     assert_eq!(deployment.max_parallel_requests(9).parallel_limit(), Some(7));
     assert_eq!(Deployment::new("none").parallel_limit(), None);
+}
+
+/// Sends so many requests, one each hundredth of a second, to a deployment that never queues; tells how many were
+/// refused and the limit after each.
+async fn refused_of(
+    requests: usize,
+    hidden: &Hidden,
+    deployment: &Deployment,
+) -> (usize, Vec<u32>) {
+    let pool = Balance::new(LeastBusy, [(deployment.clone(), hidden.clone())]);
+    let (mut asked, mut limits) = (JoinSet::new(), Vec::new());
+    for _ in 0..requests {
+        let answer = pool.clone().oneshot(Request::new(String::new()));
+        // An answer kept would keep its place.
+        asked.spawn(async { answer.await.is_err() });
+        sleep(PACE / 10).await;
+        limits.extend(deployment.concurrency_limit());
+    }
+    let refused = asked.join_all().await.into_iter().filter(|refused| *refused).count();
+    (refused, limits)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_slower_for_good_has_its_new_pace_found() {
+    for (before, after) in [(2, 20), (2, 10), (1, 10)] {
+        let hidden = Hidden::new(100_000, Excess::Queues);
+        let policy = AdaptiveConcurrency::new();
+        let deployment = Deployment::new("slower").adaptive_concurrency(policy);
+        hidden.slower.store(before, Ordering::Relaxed);
+        refused_of(2_000, &hidden, &deployment).await;
+        let used = u32::try_from(before).unwrap() * 10;
+        hidden.slower.store(after, Ordering::Relaxed);
+        let (_, limits) = refused_of(10_000, &hidden, &deployment).await;
+        let least = limits.iter().min().unwrap();
+        assert!(*least >= used / 4, "{before} to {after}: {least}");
+        let wanted = u32::try_from(after).unwrap() * 10;
+        assert!(limits[9_999] >= wanted, "{before} to {after}: {}", limits[9_999]);
+        assert_eq!(refused_of(1_000, &hidden, &deployment).await.0, 0, "{before} to {after}");
+        hidden.slower.store(before, Ordering::Relaxed);
+        assert_eq!(refused_of(1_000, &hidden, &deployment).await.0, 0, "faster again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_whose_times_stay_is_not_measured_at_its_most() {
+    let hidden = Hidden::new(100_000, Excess::Queues);
+    hidden.slower.store(2, Ordering::Relaxed);
+    // Far enough above the twenty in flight for no chance to reach it.
+    let policy = AdaptiveConcurrency::new().max(32);
+    let deployment = Deployment::new("healthy").adaptive_concurrency(policy);
+    let (refused, _) = refused_of(500, &hidden, &deployment).await;
+    assert!(refused < 60, "{refused}");
+    assert_eq!(refused_of(5_000, &hidden, &deployment).await.0, 0);
+}
+
+#[test]
+fn deployments_that_grow_slow_at_once_are_not_tried_at_once() {
+    let policy = AdaptiveConcurrency::new();
+    let rounds = [0, 1, 2].map(|seed| {
+        let mut state = State::new(&policy, seed);
+        (1..10).find(|_| {
+            for _ in 0..FEWEST_OF_A_ROUND {
+                let place = state.begin(&policy, 20).unwrap();
+                state.answered(&policy, place, Kind::Head, 1.0);
+            }
+            state.limit(&policy) < 20
+        })
+    });
+    assert_eq!(rounds, [Some(2), Some(3), Some(4)]);
 }
