@@ -190,6 +190,12 @@ impl Quota {
         &self.0.name
     }
 
+    /// Whether it is a [budget](Self::budget) across accounts, rather than one of them.
+    #[must_use]
+    pub fn is_budget(&self) -> bool {
+        matches!(self.0.kind, Kind::Budget { .. })
+    }
+
     /// Its limits.
     #[must_use]
     pub fn limits(&self) -> &[Limit] {

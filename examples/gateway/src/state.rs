@@ -19,7 +19,7 @@ use crate::gateway::{Gateway, Group};
 pub(crate) struct Fleet<'a> {
     groups: Vec<GroupState<'a>>,
     deployments: Vec<State<'a>>,
-    /// By name. Each once, as deployments share them.
+    /// By kind and name. Each once, as deployments share them.
     quotas: Vec<Shared>,
 }
 
@@ -107,7 +107,8 @@ struct Condition {
 pub(crate) fn fleet(gateway: &Gateway) -> Fleet<'_> {
     let deployments = &gateway.deployments;
     let shared = deployments.iter().flat_map(|(_, one)| one.quotas());
-    let shared: BTreeMap<_, _> = shared.map(|quota| (quota.name(), quota)).collect();
+    let shared: BTreeMap<_, _> =
+        shared.map(|quota| ((quota.is_budget(), quota.name()), quota)).collect();
     Fleet {
         groups: gateway.groups.iter().map(|group| GroupState::of(gateway, group)).collect(),
         deployments: deployments.iter().map(|(group, one)| State::of(group, one)).collect(),

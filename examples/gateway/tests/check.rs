@@ -142,6 +142,16 @@ fn limits_and_what_shares_them_are_told() {
 }
 
 #[test]
+fn a_quota_group_called_as_a_budget_hides_it_not() {
+    let groups = "quota_groups: {provider azure: {tpm: 1000}}";
+    let budget = "provider_budget_config: {azure: {budget_limit: 2, time_period: 1d}}";
+    let told = told("", ", quota_group: provider azure", &format!(", {groups}, {budget}"));
+    for limits in ["1000 tokens in 60 s", "2 dollars in 86400 s"] {
+        assert!(told.contains(&format!("  provider azure: {limits}, for a together")), "{told}");
+    }
+}
+
+#[test]
 fn weights_are_shares_of_the_group() {
     for (weight, shares) in [
         ("weight: 0.7", ["70 % of the group", "30 % of the group"]),

@@ -22,7 +22,10 @@ impl<'a> Quotas<'a> {
         for deployment in deployments {
             all.deployments += 1;
             for quota in deployment.quotas() {
-                match all.quotas.iter_mut().find(|(other, _)| other.name() == quota.name()) {
+                let is = |other: &Quota| {
+                    (other.is_budget(), other.name()) == (quota.is_budget(), quota.name())
+                };
+                match all.quotas.iter_mut().find(|(other, _)| is(other)) {
                     Some((_, ids)) => ids.push(deployment.id()),
                     None => all.quotas.push((quota, vec![deployment.id()])),
                 }

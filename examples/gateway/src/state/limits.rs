@@ -24,6 +24,8 @@ pub(super) struct Limit {
 #[derive(Serialize)]
 pub(super) struct Shared {
     name: String,
+    /// An account's, or a budget across accounts.
+    kind: &'static str,
     limits: Vec<Limit>,
 }
 
@@ -57,6 +59,7 @@ impl Limit {
 impl Shared {
     pub(super) fn of(quota: &Quota) -> Self {
         let limits = quota.usage().into_iter().map(Limit::of).collect();
-        Self { name: quota.name().to_owned(), limits }
+        let kind = if quota.is_budget() { "budget" } else { "account" };
+        Self { name: quota.name().to_owned(), kind, limits }
     }
 }
