@@ -75,7 +75,15 @@ fn pick_past(pool: &mut Pool, strategy: &impl Strategy, tried: &Tried) -> Result
     let now = Instant::now();
     pool.pick(
         strategy,
-        &Wish { now, tried, strict: false, elsewhere: false, demand: None, explain: None },
+        &Wish {
+            now,
+            tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand: None,
+            explain: None,
+        },
     )
 }
 
@@ -85,8 +93,15 @@ fn pick(pool: &mut Pool) -> Result<Picked, Refused> {
 
 fn pick_elsewhere(pool: &mut Pool) -> Result<Picked, Refused> {
     let (now, tried) = (Instant::now(), Tried::default());
-    let wish =
-        Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain: None };
+    let wish = Wish {
+        now,
+        tried: &tried,
+        strict: false,
+        beside: false,
+        elsewhere: true,
+        demand: None,
+        explain: None,
+    };
     pool.pick(&LeastBusy, &wish)
 }
 
@@ -169,6 +184,7 @@ async fn what_was_tried_is_passed_over_until_nothing_else_is_left() {
         now: Instant::now(),
         tried: &tried,
         strict: true,
+        beside: false,
         elsewhere: false,
         demand: None,
         explain: None,

@@ -16,7 +16,7 @@ fn explain(
 ) -> Explanation {
     let (now, draft) = (Instant::now(), Draft::default());
     let explain = Some(&draft);
-    let wish = Wish { now, tried, strict: false, elsewhere: false, demand, explain };
+    let wish = Wish { now, tried, strict: false, beside: false, elsewhere: false, demand, explain };
     let picked = pool.pick(strategy, &wish).map(|picked| give_back(pool, picked));
     let explanation = draft.finish(now, None, picked.as_ref().err().cloned());
     let told = explanation.picked().map(|one| one.deployment().id());
@@ -69,7 +69,15 @@ async fn it_says_what_keeps_each_from_the_request() {
     pool.rebuild(Instant::now());
     let (now, none) = (Instant::now(), Tried::default());
     let demand = Some(&demand);
-    let wish = Wish { now, tried: &none, strict: false, elsewhere: false, demand, explain: None };
+    let wish = Wish {
+        now,
+        tried: &none,
+        strict: false,
+        beside: false,
+        elsewhere: false,
+        demand,
+        explain: None,
+    };
     let held = pool.pick(&LeastBusy, &wish).expect("it is free");
     set(&mut pool, keys[0], |one| one.health().pause());
     fail(&mut pool, keys[1], &HARD, FailureKind::RateLimited);
@@ -177,7 +185,15 @@ async fn one_on_trial_is_a_candidate_until_its_places_are_taken() {
     advance(MINUTE).await;
     let (now, draft, tried) = (Instant::now(), Draft::default(), Tried::default());
     let explain = Some(&draft);
-    let wish = Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain };
+    let wish = Wish {
+        now,
+        tried: &tried,
+        strict: false,
+        beside: false,
+        elsewhere: true,
+        demand: None,
+        explain,
+    };
     let probes = Recovery::default().probes;
     let held: Vec<_> =
         (0..probes).map(|_| pool.pick(&LeastBusy, &wish).expect("a trial")).collect();
@@ -188,7 +204,15 @@ async fn one_on_trial_is_a_candidate_until_its_places_are_taken() {
 
     let (draft, now) = (Draft::default(), Instant::now());
     let explain = Some(&draft);
-    let wish = Wish { now, tried: &tried, strict: false, elsewhere: true, demand: None, explain };
+    let wish = Wish {
+        now,
+        tried: &tried,
+        strict: false,
+        beside: false,
+        elsewhere: true,
+        demand: None,
+        explain,
+    };
     let last = pool.pick(&LeastBusy, &wish).expect("a trial");
     assert_eq!(removed(&draft.finish(now, None, None)), [("a", None)]);
     succeed(&mut pool, last);

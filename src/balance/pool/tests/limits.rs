@@ -17,7 +17,15 @@ fn ask(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Result<Pic
     let demand = Some(demand);
     pool.pick(
         strategy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+        &Wish {
+            now,
+            tried: &tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand,
+            explain: None,
+        },
     )
 }
 

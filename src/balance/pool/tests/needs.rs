@@ -24,7 +24,15 @@ fn pick_for(pool: &mut Pool, strategy: &impl Strategy, demand: &Demand) -> Resul
     let demand = Some(demand);
     pool.pick(
         strategy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+        &Wish {
+            now,
+            tried: &tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand,
+            explain: None,
+        },
     )
 }
 

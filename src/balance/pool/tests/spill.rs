@@ -144,8 +144,15 @@ async fn a_level_that_lacks_what_is_asked_leaves_it_to_the_others() {
     let (now, tried) = (Instant::now(), Tried::default());
     for _ in 0..50 {
         let demand = Some(&demand);
-        let wish =
-            Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None };
+        let wish = Wish {
+            now,
+            tried: &tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand,
+            explain: None,
+        };
         let picked = pool.pick(&LeastBusy, &wish).expect("b can");
         assert_eq!(give_back(&mut pool, picked), "b");
     }

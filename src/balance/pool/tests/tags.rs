@@ -20,7 +20,15 @@ fn pick_for(pool: &mut Pool, demand: Option<&Demand>) -> Result<Picked, Refused>
     let (now, tried) = (Instant::now(), Tried::default());
     pool.pick(
         &LeastBusy,
-        &Wish { now, tried: &tried, strict: false, elsewhere: false, demand, explain: None },
+        &Wish {
+            now,
+            tried: &tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand,
+            explain: None,
+        },
     )
 }
 

@@ -46,7 +46,15 @@ impl Fleet {
             past.add(one);
         }
         let (now, demand) = (Instant::now(), Some(demand));
-        let wish = Wish { now, tried: &past, strict, elsewhere: false, demand, explain: None };
+        let wish = Wish {
+            now,
+            tried: &past,
+            strict,
+            beside: false,
+            elsewhere: false,
+            demand,
+            explain: None,
+        };
         self.pool.pick(&self.strategy, &wish).unwrap()
     }
 
