@@ -133,10 +133,10 @@ impl Hold {
         self.became(Stage::Answered);
     }
 
-    fn became(&self, stage: Stage) {
+    fn became(&self, next: Stage) {
         let mut state = self.state.lock();
         if state.stage == Stage::Sent {
-            state.stage = stage;
+            state.stage = next;
         }
     }
 
