@@ -206,13 +206,13 @@ async fn what_was_never_sent_takes_nothing() {
     drop(call);
     assert_eq!(used(&quota), [0, 0, 0]);
 
-    // Dropped while no service is ready, with as many contenders as have room.
+    // Dropped while no service is ready; only one is asked, as they are limited.
     let closed =
         || tower::limit::ConcurrencyLimit::with_semaphore(client(), Arc::new(Semaphore::new(0)));
     let balance = Balance::new(LeastBusy, [(member("a"), closed()), (member("b"), closed())]);
     let mut call = Box::pin(balance.oneshot(asking(40)));
     assert!(poll_immediate(&mut call).await.is_none());
-    assert_eq!(used(&quota), [2, 80, 2]);
+    assert_eq!(used(&quota), [1, 40, 1]);
     drop(call);
     assert_eq!(used(&quota), [0, 0, 0]);
 
@@ -226,7 +226,7 @@ async fn what_was_never_sent_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_to_nothing_counts_as_a_request_alone() {
+async fn what_failed_counts_as_a_request_alone_and_what_was_left_as_its_input_too() {
     let quota = Quota::new("key", [Limit::rpm(10), Limit::tpm(100), Limit::parallel(5)]);
     let member = || Deployment::new("a").quota(&quota);
 
@@ -237,14 +237,23 @@ async fn what_came_to_nothing_counts_as_a_request_alone() {
     assert!(poll_immediate(&mut call).await.is_none());
     assert_eq!(used(&quota), [1, 60, 1]);
     drop(call);
-    assert_eq!(used(&quota), [1, 0, 0]);
+    assert_eq!(used(&quota), [1, 50, 0]);
+
+    // Timed out below.
+    let late = service_fn(|_: Request<()>| {
+        ready(Err::<Response<Body>, _>(io::Error::from(io::ErrorKind::TimedOut)))
+    });
+    let balance = Balance::new(LeastBusy, [(member(), late)]);
+    assert!(balance.oneshot(asking(40)).await.is_err());
+    assert_eq!(used(&quota), [2, 80, 0]);
+    advance(MINUTE).await;
 
     // An error that does not say whether it was sent.
     let broken =
         service_fn(|_: Request<()>| ready(Err::<Response<Body>, _>(BoxError::from("broken"))));
     let balance = Balance::new(LeastBusy, [(member(), broken)]);
     assert!(balance.oneshot(asking(60)).await.is_err());
-    assert_eq!(used(&quota), [2, 0, 0]);
+    assert_eq!(used(&quota), [1, 0, 0]);
 
     // Refused by the deployment.
     let refusing = service_fn(|_: Request<()>| {
@@ -254,9 +263,9 @@ async fn what_came_to_nothing_counts_as_a_request_alone() {
     });
     let balance = Balance::new(LeastBusy, [(member(), refusing)]);
     let response = balance.oneshot(asking(60)).await.expect("it answers");
-    assert_eq!(used(&quota), [3, 60, 1]);
+    assert_eq!(used(&quota), [2, 60, 1]);
     drop(response);
-    assert_eq!(used(&quota), [3, 0, 0]);
+    assert_eq!(used(&quota), [2, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,4 +363,30 @@ async fn a_guess_keeps_no_request_away_for_good() {
     demand.set(&mut bounded);
     let refused = refusal(&pool.clone().oneshot(bounded).await);
     assert_eq!(refused.map(|(reason, _)| reason), Some(RefusedReason::TooLarge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_places_that_comes_later_counts_those_in_flight() {
+    let before = Quota::new("key", [Limit::rpm(100)]);
+    let after = Quota::new("key", [Limit::rpm(100), Limit::parallel(2)]).with_usage_of(&before);
+    let shared = [&before, &after].map(|quota| Deployment::new("a").quota(quota));
+    let own = [Deployment::new("a").rpm(100), Deployment::new("a").limit(Limit::parallel(2))];
+    for [before, after] in [shared, own] {
+        let balance = Balance::new(LeastBusy, [(before, client())]);
+        let send = || poll_immediate(Box::pin(balance.clone().oneshot(request())));
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(send().await.expect("it answers at once").expect("there is room"));
+        }
+        balance.members().insert(after, client());
+        for _ in 0..2 {
+            assert!(send().await.expect("it is refused at once").is_err());
+            held.pop();
+        }
+        held.push(send().await.expect("it answers at once").expect("one of two is free"));
+        assert!(send().await.expect("it is refused at once").is_err());
+        drop(held);
+        let _held = [send().await, send().await].map(|sent| sent.expect("at once").expect("free"));
+        assert!(send().await.expect("it is refused at once").is_err());
+    }
 }

@@ -72,7 +72,7 @@ impl Filter<'_> {
         let was_tried = self.tried.is_some_and(|tried| tried.contains(member.identity));
         let thinned =
             || member.ramp.zip(self.roll).is_some_and(|(ramp, roll)| roll >= ramp.share(self.now));
-        let has_room = || self.room_for.is_none_or(|wish| member.has_room(wish.demand, wish.now));
+        let has_room = || self.room_for.is_none_or(|wish| member.has_room_for(wish));
         !was_tried && !thinned() && member.meets(self.needs) && has_room()
     }
 

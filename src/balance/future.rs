@@ -32,7 +32,7 @@ use crate::{
 
 mod waiting;
 
-/// How many others are asked while the readiness of the first pick is pending.
+/// How many others, of those without limits, are asked while the readiness of the first pick is pending.
 const OTHERS: usize = 2;
 
 pin_project! {
@@ -135,7 +135,7 @@ where
         let trail = carried.and_then(|carried| carried.trail.as_ref());
         let tried = trail.map(Trail::tried).unwrap_or_default();
         let now = Instant::now();
-        let wish = wish(carried, &tried, false, now);
+        let wish = wish(carried, &tried, now);
         let pick = |wish: &Wish<'_>| group.pick(wish);
         let refused = match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned())
         {
@@ -172,17 +172,13 @@ impl Search {
     }
 }
 
-/// What a request wishes for. `strict`: a member that was not tried, and only if it is in.
-fn wish<'a>(
-    carried: Option<&'a Carried>,
-    tried: &'a Tried,
-    strict: bool,
-    now: Instant,
-) -> Wish<'a> {
+/// What a request wishes for.
+fn wish<'a>(carried: Option<&'a Carried>, tried: &'a Tried, now: Instant) -> Wish<'a> {
     Wish {
         now,
         tried,
-        strict,
+        strict: false,
+        beside: false,
         elsewhere: carried
             .is_some_and(|carried| carried.elsewhere.on.contains(FailureKind::Refused)),
         demand: carried.and_then(|carried| carried.demand.as_deref()),
@@ -256,7 +252,8 @@ where
             // A failed one is replaced as long as there is another; beside pending ones only a few are asked.
             search.others -= usize::from(index > 0);
             let (carried, now) = (Carried::of(request.extensions()), Instant::now());
-            let wish = wish(carried, &search.tried, true, now);
+            let wish = wish(carried, &search.tried, now);
+            let wish = Wish { strict: true, beside: index > 0, ..wish };
             let pick = |wish: &Wish<'_>| self.group.pick(wish);
             match explained(carried, &wish, pick, |picked| picked.as_ref().err().cloned()) {
                 Ok(leased) => {
@@ -419,6 +416,8 @@ fn report<R>(deployment: &Deployment, response: &Response<R>) -> Option<Reported
 fn hear<R>(hold: &Hold, deployment: &Deployment, response: &Response<R>) {
     if is_taken_on(response) {
         hold.answered();
+    } else {
+        hold.failed();
     }
     hold.heard(report(deployment, response).as_ref());
 }
@@ -426,10 +425,14 @@ fn hear<R>(hold: &Hold, deployment: &Deployment, response: &Response<R>) {
 impl Called {
     fn fail(mut self, error: Error) -> Error {
         self.lease.error(&error);
-        if let Some(hold) = self.lease.hold()
-            && Failure::from_error(&error).sent() == Sent::No
-        {
-            hold.not_sent();
+        if let Some(hold) = self.lease.hold() {
+            let failure = Failure::from_error(&error);
+            match (failure.sent(), failure.kind()) {
+                (Sent::No, _) => hold.not_sent(),
+                // It may be working on it still.
+                (_, FailureKind::Timeout) => {}
+                _ => hold.failed(),
+            }
         }
         error
     }

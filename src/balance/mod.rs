@@ -71,8 +71,10 @@
 //! # Readiness
 //!
 //! `poll_ready` is always ready. The picked service's own readiness is driven by the response future: if it fails,
-//! another deployment is picked, for the request is still whole; while it is pending, up to two others are asked, and
-//! the first that is ready gets the request. Services are cloned for each request, so wrap one that is dear to clone.
+//! another deployment is picked, for the request is still whole; while it is pending, up to two others without limits are
+//! asked, and the first that is ready gets the request. One with a [limit](Deployment::limit), a
+//! [quota](Deployment::quota) or a bound of its parallel requests is not asked so, as the place and the share it would
+//! give to a request that may go elsewhere would be missing to others. Services are cloned for each request, so wrap one that is dear to clone.
 
 mod candidates;
 mod future;

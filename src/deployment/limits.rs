@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Aside, Deployment, Key, Usage, Vitals, Watch};
 use crate::{
-    quota::{self, Account, Charge, Limit, LimitUsage, Quota, Reservation, Shortage, Unit},
+    quota::{self, Account, Asked, Charge, Limit, LimitUsage, Quota, Reservation, Shortage, Unit},
     trail::Demand,
 };
 
@@ -112,7 +112,7 @@ impl Deployment {
     }
 
     /// Whether to heed what the provider says in each response is left of its limits, in headers such as
-    /// `x-ratelimit-remaining-requests`. A deployment with too little left for a request is passed over until there is
+    /// `x-ratelimit-remaining-requests`; but a 429, which a [cooldown](crate::cooldown) heeds. A deployment with too little left for a request is passed over until there is
     /// [enough](crate::quota#what-the-provider-says), a minute at most; limits of its own hold all the same. By default
     /// where it has a [limit](Self::limit) or a [quota](Self::quota); elsewhere nothing reads the headers.
     #[must_use]
@@ -232,8 +232,11 @@ impl Deployment {
         then: impl FnOnce() -> Option<T>,
     ) -> Option<(T, Option<Reservation>, Option<Shortage>)> {
         let Some(quotas) = self.quotas_of(demand) else { return Some((then()?, None, None)) };
-        let (charge, least) = (self.charge(demand), self.least());
-        let taken = quota::reserve(&quotas, &charge, &least, now, then)?;
+        let expected = self.charge(demand);
+        let dollars = self.dollars(expected.input, 0).min(expected.dollars);
+        let sunk = Charge { output: 0, dollars, ..expected };
+        let taken =
+            quota::reserve(&quotas, &Asked { expected, sunk, least: self.least() }, now, then)?;
         Some((taken.by, Some(taken.hold), taken.spent))
     }
 

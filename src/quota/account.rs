@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     ledger::{Ledger, Room},
-    limit::{Limit, Unit},
+    limit::{Limit, Unit, Window},
     reported::Reported,
     told::{LONGEST, Told},
 };
@@ -93,9 +93,12 @@ pub(crate) struct Account {
     watchers: Watchers,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Books {
+    /// What is in flight is always counted: whoever comes to limit it later finds those who are on their way.
     ledgers: Vec<(Unit, Ledger)>,
+    /// Someone limits what is in flight.
+    bounds_flight: bool,
     /// What the provider says, where it is heard.
     told: Option<Told>,
     /// The latest time anyone came with: they read the clock before they have the lock.
@@ -106,8 +109,15 @@ pub(super) struct Books {
 
 impl Account {
     pub(crate) fn open() -> Self {
+        let books = Books {
+            ledgers: vec![(Unit::Parallel, Ledger::new(Window::InFlight))],
+            bounds_flight: false,
+            told: None,
+            latest: None,
+            is_awaited: false,
+        };
         Self {
-            books: Lock::default(),
+            books: Lock::new(books),
             version: AtomicU32::new(1),
             fresh_until: AtomicU64::new(0),
             opened: Instant::now(),
@@ -119,6 +129,7 @@ impl Account {
     pub(crate) fn keep(&self, limits: &[Limit]) {
         let mut books = self.books.lock();
         for limit in limits {
+            books.bounds_flight |= limit.unit() == Unit::Parallel;
             if books.ledger(limit).is_none() {
                 books.ledgers.push((limit.unit(), Ledger::new(limit.window())));
             }
@@ -208,12 +219,10 @@ impl Account {
     /// One request less is in flight.
     pub(crate) fn land(&self, at: Instant) {
         let mut books = self.books.lock();
-        let mut is_less = false;
         for (_, ledger) in books.ledgers.iter_mut().filter(|(unit, _)| *unit == Unit::Parallel) {
             ledger.give_back(1, at);
-            is_less = true;
         }
-        if is_less {
+        if books.bounds_flight {
             self.put_back(books, true);
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Hold {
     at: Instant,
     /// What was taken at first.
     expected: Charge,
+    /// What of it the provider has once the request is sent, whatever comes of it.
+    sunk: Charge,
     state: Lock<State>,
 }
 
@@ -37,8 +39,10 @@ struct State {
 enum Stage {
     /// Nothing left this process.
     Picked,
-    /// The provider has it, as far as is known.
+    /// The provider has it, as far as is known, and may be working on it.
     Sent,
+    /// The provider has turned it away, or broke down over it.
+    Failed,
     /// It was taken on, so it takes what it was expected to as long as nobody knows better.
     Answered,
     /// What it used is known.
@@ -53,21 +57,32 @@ pub(crate) struct Taken<T> {
     pub(crate) spent: Option<Shortage>,
 }
 
-/// Takes `charge` of all of `quotas`, and what `then` takes, or nothing. `quotas` are in the order of their locks.
+/// What a request asks of quotas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// What it is expected to take.
+    pub(crate) expected: Charge,
+    /// What of it the provider has once the request is sent.
+    pub(crate) sunk: Charge,
+    /// What the least request takes.
+    pub(crate) least: Charge,
+}
+
+/// Takes what is `asked` of all of `quotas`, and what `then` takes, or nothing. `quotas` are in the order of their locks.
 ///
 /// All are locked before anything is taken: a part of it could otherwise be in the way of another request although the
 /// whole cannot be had.
 pub(crate) fn reserve<T>(
     quotas: &Arc<[Quota]>,
-    charge: &Charge,
-    least: &Charge,
+    asked: &Asked,
     now: Instant,
     then: impl FnOnce() -> Option<T>,
 ) -> Option<Taken<T>> {
-    let (by, at, spent) = reserve_each(quotas, charge, least, now, then)?;
-    let state = State { charge: *charge, unanswered: true, stage: Stage::Picked, landed: false };
+    let Asked { expected, sunk, least } = *asked;
+    let (by, at, spent) = reserve_each(quotas, &expected, &least, now, then)?;
+    let state = State { charge: expected, unanswered: true, stage: Stage::Picked, landed: false };
     let quotas = Arc::clone(quotas);
-    let hold = Hold { quotas, at, expected: *charge, state: Lock::new(state) };
+    let hold = Hold { quotas, at, expected, sunk, state: Lock::new(state) };
     Some(Taken { by, hold: Reservation(Arc::new(hold)), spent })
 }
 
@@ -105,17 +120,23 @@ impl Hold {
 
     /// It turned out not to have reached the provider.
     pub(crate) fn not_sent(&self) {
-        let mut state = self.state.lock();
-        if state.stage == Stage::Sent {
-            state.stage = Stage::Picked;
-        }
+        self.became(Stage::Picked);
+    }
+
+    /// It came to nothing, for a reason that leaves the provider nothing to work on.
+    pub(crate) fn failed(&self) {
+        self.became(Stage::Failed);
     }
 
     /// The provider has taken it on.
     pub(crate) fn answered(&self) {
+        self.became(Stage::Answered);
+    }
+
+    fn became(&self, next: Stage) {
         let mut state = self.state.lock();
         if state.stage == Stage::Sent {
-            state.stage = Stage::Answered;
+            state.stage = next;
         }
     }
 
@@ -161,8 +182,10 @@ impl Hold {
         }
         let used = match state.stage {
             Stage::Picked => Charge::default(),
+            // Left, or timed out: the provider has read it, and may even answer.
+            Stage::Sent => self.sunk,
             // It was counted where it arrived, and nothing came of it.
-            Stage::Sent => Charge { requests: state.charge.requests, ..Charge::default() },
+            Stage::Failed => Charge { requests: state.charge.requests, ..Charge::default() },
             Stage::Answered | Stage::Settled => state.charge,
         };
         let before = std::mem::replace(&mut state.charge, used);

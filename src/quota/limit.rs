@@ -90,8 +90,10 @@ impl Limit {
     ///
     /// What a request is [expected](crate::Deployment::expected) to cost at the deployment's
     /// [price](crate::Deployment::price) is taken with the pick, and made exact by what `llm::Meter` finds that the answer
-    /// did cost: so no more is spent beyond it than the requests then in flight cost more than was expected of them. A
-    /// deployment without a price costs nothing until a list has one for its answer; answers that never get one are
+    /// did cost: so no more is spent beyond it than the requests in flight at the time cost more than was expected of them,
+    /// taken together. Of a request that says its [most output](crate::Demand::output_tokens), what is expected is a bound,
+    /// as far as its input is known. One that is [left or timed out](super#what-counts-of-a-request-without-a-whole-answer) before there is
+    /// an answer costs its input; what the provider makes of it all the same, nobody here can know. A deployment without a price costs nothing until a list has one for its answer; answers that never get one are
     /// [counted](crate::deployment::UsageTotals::unpriced).
     ///
     /// Sums are kept in whole billionths of a dollar; `most` is rounded to the nearest, what is charged is rounded up.
@@ -101,7 +103,8 @@ impl Limit {
         Self { unit: Unit::Dollars, most: billionths(most), window: window.into() }
     }
 
-    /// At most `most` requests in flight.
+    /// At most `most` requests in flight. One that comes to a quota, or to a deployment that was limited in any way
+    /// before, counts those already in flight too.
     #[must_use]
     pub const fn parallel(most: u64) -> Self {
         Self { unit: Unit::Parallel, most, window: Window::InFlight }

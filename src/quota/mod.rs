@@ -3,7 +3,7 @@
 //! A deployment has [limits](crate::Deployment::limit) of its own, and shares in any number of [`Quota`]s. They are part
 //! of the pick: a balance takes what the request is [expected](crate::Deployment::expected) to need in the same step in
 //! which it chooses, of all of them or of none, and passes over a deployment that has not enough left. When the answer
-//! tells what it took, that takes the place of what was expected; what was never sent is given back.
+//! tells what it took, that takes the place of what was expected.
 //!
 //! ```
 //! use tower_fleet::{Deployment, quota::{Limit, Quota}};
@@ -27,6 +27,17 @@
 //!
 //! What an answer took beyond what was expected of it is entered when that is known, even above the limit; the next
 //! request then waits longer. What it did not take is given back to the time it was taken at.
+//!
+//! A window begins with the pick, not with the sending. Where a service below is not ready for long, as one with a queue
+//! of its own, what was picked over a longer time may reach the provider in a shorter one.
+//!
+//! # What counts of a request without a whole answer
+//!
+//! - One that was never sent: nothing.
+//! - One that failed, by its answer or by an error other than a time-out: the request, but no tokens and no money.
+//! - One that timed out, or was left by its caller, before there was an answer: the request, its input and what that
+//!   costs, since the provider has them. Its output is given back.
+//! - One whose answer has begun: all that was expected, until someone knows better.
 //!
 //! # Accounts
 //!
@@ -87,7 +98,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::account::{Account, Charge, Shortage};
 pub use self::calendar::Calendar;
-pub(crate) use self::hold::{Hold, Reservation, reserve};
+pub(crate) use self::hold::{Asked, Hold, Reservation, reserve};
 pub(crate) use self::ledger::Room;
 pub use self::limit::{Limit, Unit, Window};
 pub(crate) use self::money::billionths_up;
@@ -130,7 +141,8 @@ pub struct LimitUsage {
     /// What counts now: taken, and not given back or a window ago. It may be above the limit, where answers took more
     /// than was expected.
     pub used: u64,
-    /// When the least thing can be taken again; none where it can be now, or when a request in flight ends.
+    /// When the least thing can be taken again. None where it can be now, where it can be once a request in flight ends,
+    /// and where it never can be, as of `Limit::dollars(0.0, _)`: with a [most](Limit::most) of 0.
     pub room_at: Option<Instant>,
 }
 
@@ -154,8 +166,9 @@ impl Quota {
         Self::new(name, limits).of_kind(Kind::Budget { tag: None })
     }
 
-    /// Makes it a [budget](Self::budget) of the requests that carry this [tag](crate::Demand::tags) alone; others take
-    /// nothing of it and are not kept by it.
+    /// A [budget](Self::budget) of the same limits for the requests that carry this [tag](crate::Demand::tags) alone;
+    /// others take nothing of it and are not kept by it. It begins with nothing used, and shares nothing with the quota it
+    /// was made from: so one can be made into the budgets of several tags.
     #[must_use]
     pub fn for_tag(self, tag: impl Into<Arc<str>>) -> Self {
         self.of_kind(Kind::Budget { tag: Some(tag.into()) })
@@ -169,9 +182,10 @@ impl Quota {
         Self::with(Arc::clone(name), limits.clone(), kind.clone(), account)
     }
 
+    /// With an account of its own: of two on one, a deployment heeds but the later.
     fn of_kind(self, kind: Kind) -> Self {
-        let Inner { name, limits, account, .. } = &*self.0;
-        Self::with(Arc::clone(name), limits.clone(), kind, Arc::clone(account))
+        let Inner { name, limits, .. } = &*self.0;
+        Self::with(Arc::clone(name), limits.clone(), kind, Arc::new(Account::open()))
     }
 
     /// The limits of one deployment.

@@ -31,7 +31,9 @@ fn together<const N: usize>(mut quotas: [Quota; N]) -> Arc<[Quota]> {
 }
 
 fn take(quotas: &Arc<[Quota]>, charge: &Charge) -> Option<Reservation> {
-    let taken = reserve(quotas, charge, &LEAST, Instant::now(), || Some(()));
+    let sunk = Charge { output: 0, dollars: charge.dollars / 2, ..*charge };
+    let asked = Asked { expected: *charge, sunk, least: LEAST };
+    let taken = reserve(quotas, &asked, Instant::now(), || Some(()));
     taken.map(|taken| taken.hold)
 }
 
@@ -44,6 +46,7 @@ enum Step {
     Pick { input: u64, output: u64 },
     Send,
     NotSent,
+    Fail,
     Answer,
     Settle { input: u64, output: u64 },
     End,
@@ -56,6 +59,7 @@ fn step() -> impl Strategy<Value = (Step, prop::sample::Index)> {
         6 => tokens().prop_map(|(input, output)| Step::Pick { input, output }),
         4 => Just(Step::Send),
         1 => Just(Step::NotSent),
+        1 => Just(Step::Fail),
         3 => Just(Step::Answer),
         3 => tokens().prop_map(|(input, output)| Step::Settle { input, output }),
         4 => Just(Step::End),
@@ -153,6 +157,10 @@ fn go_on(request: &mut Request, step: Step, now: Instant) {
             hold.not_sent();
             *stage = 0;
         }
+        Step::Fail if !is_over && *stage == 1 => {
+            hold.failed();
+            *stage = 4;
+        }
         Step::Answer if !is_over && *stage == 1 => {
             hold.answered();
             *stage = 2;
@@ -169,7 +177,8 @@ fn go_on(request: &mut Request, step: Step, now: Instant) {
             drop(reservation.take());
             match stage {
                 0 => taken.clear(),
-                1 if !is_over => taken[0].1 = [1, 0, 0],
+                1 if !is_over => taken[0].1 = [1, taken[0].1[1] - taken[0].1[2], 0],
+                4 if !is_over => taken[0].1 = [1, 0, 0],
                 _ => {}
             }
         }

@@ -13,6 +13,7 @@ use tower::limit::ConcurrencyLimit;
 use tower_fleet::{
     Demand, Trail,
     outcome::{Failure, FailureKind},
+    quota::{Limit, Quota},
 };
 
 use super::*;
@@ -229,4 +230,47 @@ async fn a_contender_has_what_the_request_asks_for_too() {
     let mut request = Request::new(());
     demand.set(&mut request);
     assert_eq!(served(&balance.oneshot(request).await.expect("large answers")), "large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_refused_for_what_another_takes_while_it_waits_for_readiness() {
+    let bounds: [fn(Deployment) -> Deployment; 4] = [
+        |one| one.max_parallel_requests(1),
+        |one| one.rpm(1),
+        |one| one.limit(Limit::parallel(1)),
+        |one| one.quota(&Quota::new("key", [Limit::rpm(1)])),
+    ];
+    for bound in bounds {
+        let gate = Gate::new(Pending);
+        let members = ["a", "b", "c"].map(|id| (bound(Deployment::new(id)), gate.clone()));
+        let pool = Balance::new(LeastBusy, members);
+        let mut three = [(); 3].map(|()| task::spawn(pool.clone().oneshot(request())));
+        three.iter_mut().for_each(|one| assert_pending!(one.poll()));
+        gate.set(Ready);
+        let mut served: Vec<_> = three
+            .iter_mut()
+            .map(|one| served(&assert_ready!(one.poll()).expect("each has its own")))
+            .collect();
+        served.sort();
+        assert_eq!(served, ["a", "b", "c"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_pending_one_only_those_without_limits_are_asked() {
+    let gates = [Pending, Pending, Ready].map(Gate::new);
+    let [first, limited, free] = [
+        Deployment::new("first").order(0).rpm(9),
+        Deployment::new("limited").order(1).rpm(9),
+        Deployment::new("free").order(2),
+    ];
+    let members = [first, limited.clone(), free].into_iter().zip(gates.clone());
+    let pool = Balance::new(LeastBusy, members);
+    assert_eq!(served(&pool.clone().oneshot(request()).await.expect("free answers")), "free");
+    assert_eq!(limited.picked(), 0);
+    // One that fails is replaced by whoever is next, limits or not.
+    let [first, limited, _] = gates;
+    first.set(Failing);
+    limited.set(Ready);
+    assert_eq!(served(&pool.oneshot(request()).await.expect("limited answers")), "limited");
 }

@@ -202,3 +202,16 @@ async fn a_day_of_the_calendar_is_over_at_its_end() {
     assert!(next + Duration::from_millis(900) < DAY && next + secs(2) > DAY, "{next:?}");
     assert_eq!(fake.count(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_before_there_is_an_answer_pays_for_the_input() {
+    // A dollar of input and ten cents of output each.
+    let fake = Fake::new([Answer::status(200).after(secs(60))]);
+    let eu = priced("eu").limit(a_day(5.0));
+    let fleet = Balance::new(LeastBusy, [(eu.clone(), fake.clone())]);
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(secs(50), ask(&fleet, request(&[]))).await;
+    }
+    assert_eq!(fake.count(), 4, "the fifth does not fit");
+    assert_eq!(eu.limits()[0].used, 4_000_000_000);
+}

@@ -60,7 +60,7 @@ where
             let Some(request) = this.request.as_ref() else { return Poll::Pending };
             let carried = Carried::of(request.extensions());
             let now = Instant::now();
-            let wish = wish(carried, this.tried, false, now);
+            let wish = wish(carried, this.tried, now);
             let take_turn = |wish: &Wish<'_>| this.seat.take_turn(wish, cx.waker());
             let refused = |turn: &Turn<Leased<S>>| match turn {
                 Turn::Refused(refused) => Some(refused.clone()),

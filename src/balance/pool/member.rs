@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::Needs;
+use super::{Needs, Wish};
 use crate::{
     deployment::{Admission, Deployment, Latency, Probe, Ramp, Refusal},
     quota::Room,
@@ -170,6 +170,12 @@ impl Member {
     /// Whether its quotas have enough left for a request that asks for `demand`.
     pub(in crate::balance) fn has_room(&self, demand: Option<&Demand>, now: Instant) -> bool {
         self.deployment.shortage(demand, now).is_none()
+    }
+
+    /// The same for what is wished for, which may be no limits at all.
+    pub(in crate::balance) fn has_room_for(&self, wish: &Wish<'_>) -> bool {
+        let has_limits = || self.is_bounded || self.deployment.is_limited();
+        !(wish.beside && has_limits()) && self.has_room(wish.demand, wish.now)
     }
 
     pub(in crate::balance) fn meets(&self, needs: Option<Needs<'_>>) -> bool {

@@ -22,6 +22,9 @@ pub(crate) struct Wish<'a> {
     pub(crate) tried: &'a Tried,
     /// Rather none than one that was tried or is out.
     pub(crate) strict: bool,
+    /// Only one that has no limits, as the request may not go there after all: what it took in the meantime would keep
+    /// others away.
+    pub(crate) beside: bool,
     /// Another group can take the request if this one does not.
     pub(crate) elsewhere: bool,
     pub(crate) demand: Option<&'a Demand>,
@@ -102,7 +105,7 @@ impl Pool {
             tried: Some(wish.tried).filter(|tried| !tried.is_empty()),
             roll: None,
             needs,
-            room_for: asks_room.then_some(wish),
+            room_for: (asks_room || wish.beside).then_some(wish),
             now: wish.now,
         };
         if self.ramping > 0 {

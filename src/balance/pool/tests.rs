@@ -74,7 +74,15 @@ impl<'a> Wish<'a> {
     /// For whatever there is, now.
     pub(in crate::balance) fn past(tried: &'a Tried) -> Self {
         let now = Instant::now();
-        Self { now, tried, strict: false, elsewhere: false, demand: None, explain: None }
+        Self {
+            now,
+            tried,
+            strict: false,
+            beside: false,
+            elsewhere: false,
+            demand: None,
+            explain: None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Money: what is reserved, what is settled, and whom a budget concerns.
 
 use super::*;
+use crate::{Deployment, deployment::Price};
 
 const CENT: u64 = 10_000_000;
 
@@ -91,6 +92,24 @@ async fn a_budget_for_a_tag_is_for_those_who_carry_it() {
     demand.tags.push("a".into());
     assert!(team.concerns(Some(&demand)));
     assert!(Quota::budget("all", []).concerns(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_for_two_tags_made_from_one_hold_each_by_itself() {
+    let base = Quota::budget("teams", [Limit::dollars(1.0, WINDOW)]);
+    let [a, b] = ["a", "b"].map(|tag| base.clone().for_tag(tag));
+    let _of_a = take(&together([a.clone()]), &cost(100 * CENT)).unwrap();
+    assert!(take(&together([a.clone()]), &cost(CENT)).is_none());
+    assert!(take(&together([b.clone()]), &cost(CENT)).is_some());
+    let both = Deployment::new("both").price(Price::new(0.01, 0.01)).quota(&a).quota(&b);
+    let demand = |tag: &str| Demand {
+        input_tokens: Some(1),
+        output_tokens: Some(1),
+        tags: vec![tag.into()],
+        ..Demand::default()
+    };
+    assert!(both.shortage(Some(&demand("a")), Instant::now()).is_some());
+    assert!(both.shortage(Some(&demand("b")), Instant::now()).is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -296,9 +296,8 @@ async fn it_names_the_strategy_that_picked_and_who_asked_it() {
 async fn it_tells_what_decides_between_equal_scores() {
     let equal = ["a", "b", "c"].map(|id| of_price(id, 1.0));
     let (mut pool, _) = pool(equal);
-    let (now, tried) = (Instant::now(), Tried::default());
-    let wish =
-        Wish { now, tried: &tried, strict: false, elsewhere: false, demand: None, explain: None };
+    let tried = Tried::default();
+    let wish = Wish::past(&tried);
     let mut held = Vec::new();
     for tie in
         ["at random of 3 equals", "at random of 2 equals", "the least busy of 3 that are as good"]

@@ -167,6 +167,7 @@ impl Bench {
             now: self.now,
             tried: &tried,
             strict: self.rng.u8(0..8) == 0,
+            beside: false,
             elsewhere: self.rng.u8(0..4) == 0,
             demand: demand.as_ref(),
             explain: None,
@@ -258,6 +259,8 @@ impl Bench {
             hold.hold().sent();
             if is_answered {
                 hold.hold().answered();
+            } else {
+                hold.hold().failed();
             }
         }
         for one in self.taken.iter_mut().filter(|one| one.lease == Some(lease)) {
