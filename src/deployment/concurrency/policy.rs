@@ -10,10 +10,10 @@
 ///   of their times is at most [`tolerance`](Self::tolerance) times that of an idle deployment, the limit grows by 1, then 2,
 ///   then 4 a round, up to its square root, if at least half of it was used.
 /// * Slow rounds in a row are put to a trial: one round with about half of what was in flight. A queue gets shorter
-///   with the load: then the limit shrinks in proportion, at most by half. Where the times stay, the deployment has become slower, or was asked for something slower: the limit
-///   is as before, and these times are those of an idle deployment from now on. So is its pace found at first, as it may
-///   have a queue already: the first rounds may be a trial, which refuses what is beyond it. Their ids
-///   spread deployments over three rounds for it.
+///   with the load: then the limit shrinks in proportion, at most by half. Where the times stay, the deployment has
+///   become slower, or was asked for something slower: the limit is as before, and these times are those of an idle
+///   deployment from now on. So is its pace found at first, as it may have a queue already: the first rounds may be a
+///   trial, which refuses what is beyond it. Their ids spread deployments over three rounds for it.
 /// * Otherwise the time of an idle deployment is read from rounds that used less than half of the limit, or one place,
 ///   or that took less than it. A deployment whose times stay is never tried again.
 /// * A limit that cannot fall is tried with twice as much instead, now and then.
