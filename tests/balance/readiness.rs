@@ -245,7 +245,9 @@ async fn nobody_is_refused_for_what_another_takes_while_it_waits_for_readiness()
         let members = ["a", "b", "c"].map(|id| (bound(Deployment::new(id)), gate.clone()));
         let pool = Balance::new(LeastBusy, members);
         let mut three = [(); 3].map(|()| task::spawn(pool.clone().oneshot(request())));
-        three.iter_mut().for_each(|one| assert_pending!(one.poll()));
+        for one in &mut three {
+            assert_pending!(one.poll());
+        }
         gate.set(Ready);
         let mut served: Vec<_> = three
             .iter_mut()
