@@ -258,14 +258,16 @@ where
     S: Send + Sync,
     P: Send + Sync,
 {
-    fn changed(&self, member: Key) {
+    fn changed(&self, member: Key) -> bool {
         let mut inner = self.inner.lock();
         inner.pool.changed(member, Instant::now());
         // If it went out, those that waited for it have to learn of it.
         let everyone = inner.pool.is_out(member);
         let next = inner.offer(everyone);
         drop(inner);
+        let wakes = next.is_some();
         wake(next);
+        wakes
     }
 
     fn deployment(&self, member: Key) -> Option<Deployment> {

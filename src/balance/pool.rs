@@ -268,6 +268,13 @@ impl Pool {
         places
     }
 
+    /// How many requests each member that can take any can surely take: who takes one of more than these, wherever it
+    /// is, leaves others theirs.
+    pub(crate) fn least_places(&self) -> usize {
+        let open = self.live().filter(|member| member.is_in || self.may_be_forced(member));
+        open.map(Member::places).min().unwrap_or(0)
+    }
+
     /// When to look at a member again: none changes by time alone before.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.next_due

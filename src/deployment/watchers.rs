@@ -28,13 +28,20 @@ impl Watchers {
         watchers.into_iter().filter_map(known).collect()
     }
 
-    /// Tells all of them. To be called with no lock held.
+    /// Tells all of them. To be called with no lock held. The first that wakes someone for it is told last the next time,
+    /// so that groups that have someone waiting take turns.
     pub(crate) fn tell(&self) {
         let watchers = self.0.lock().clone();
+        let mut first = None;
         for (watcher, member) in watchers {
-            if let Some(watcher) = watcher.upgrade() {
-                watcher.changed(member);
+            let wakes = watcher.upgrade().is_some_and(|watcher| watcher.changed(member));
+            if wakes && first.is_none() {
+                first = Some(watcher);
             }
+        }
+        if let Some(first) = first {
+            // All that it watches, or one of many members would have more turns.
+            self.0.lock().sort_by_key(|(watcher, _)| watcher.ptr_eq(&first));
         }
     }
 }

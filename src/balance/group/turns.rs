@@ -11,7 +11,7 @@ use crate::{
     balance::{
         pool::{Picked, Pool, Wish},
         strategy::Strategy,
-        waiting::{Line, PATIENCE, QueuePolicy, Ticket, passes},
+        waiting::{Line, QueuePolicy, Ticket, passes},
     },
     error::Refused,
 };
@@ -148,11 +148,20 @@ impl<S> Inner<S> {
     /// Something came free or changed: calls the first in line. The end of one request may be told in several ways, and
     /// any number of times. For `everyone`: all in line are to see what it means for them.
     pub(super) fn offer(&mut self, everyone: bool) -> Option<Waker> {
+        // Without a line this is all there is of it.
+        if self.line.is_some() { self.offer_in_line(everyone) } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn offer_in_line(&mut self, everyone: bool) -> Option<Waker> {
         let Self { pool, line, .. } = self;
         offer(pool, line.as_mut().filter(|line| !line.is_empty())?, Instant::now(), everyone)
     }
 
     /// Whether a request that comes now has to let those in line go first, and whom to wake then.
+    #[cold]
+    #[inline(never)]
     pub(super) fn is_held_back(&mut self, now: Instant) -> (bool, Option<Waker>) {
         self.line.as_mut().map_or((false, None), |line| is_held_back(&self.pool, line, now))
     }
@@ -187,12 +196,24 @@ fn has_place_behind(pool: &Pool, others: usize) -> bool {
     others == 0 || pool.places(others + 1) > others
 }
 
-/// While one is called, others are held back. One is called now where time has brought a member back, or where whoever
-/// was called before does not come.
+/// While one is called, others are held back, unless whatever they take leaves enough for all who are to try. One is
+/// called now where time has brought a member back, or where one that was called before does not come.
 fn is_held_back(pool: &Pool, line: &mut Line, now: Instant) -> (bool, Option<Waker>) {
     let due = pool.next_due().filter(|due| *due <= now);
     let is_back = due.is_some_and(|due| line.offered_at().is_none_or(|at| at < due));
-    let offers = !line.is_empty() && (is_back || line.is_stuck(now));
-    let next = if offers { offer(pool, line, now, false) } else { None };
-    (line.called(now) > 0, next)
+    let next = if line.is_empty() {
+        None
+    } else if is_back {
+        offer(pool, line, now, false)
+    } else {
+        pass_over(pool, line, now)
+    };
+    (line.called(now) > 0 && pool.least_places() <= line.to_try(), next)
+}
+
+/// Calls the next where one that was called does not come, and there is a place beside those that do: for who would have
+/// none, to be called is to be woken for nothing, however often it looks.
+fn pass_over(pool: &Pool, line: &mut Line, now: Instant) -> Option<Waker> {
+    let goes_on = line.is_stuck(now) && has_place_behind(pool, line.called(now));
+    if goes_on { hand_on(pool, line, now) } else { None }
 }

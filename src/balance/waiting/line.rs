@@ -12,9 +12,14 @@ use super::{
     class::{Caller, Class, Paid},
 };
 
-/// A request that was called and is not polled holds others back no longer than this: its task may be stuck, or have
-/// forgotten it.
-pub(in crate::balance) const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a request that was called is sure to come. One that is not polled in this time, for its task is stuck or
+/// keeps it for later, holds nobody back: whoever looks then, of those who come and of those who [watch](Line::watch_at),
+/// calls the next.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Of those who wait, one looks in each [`PATIENCE`], as long as there are no more than so many; each looks in as many of
+/// them.
+const MOST_ROUNDS: u32 = 10;
 
 /// The requests that wait, and whose turn it is.
 ///
@@ -108,9 +113,22 @@ impl Line {
         self.calls.iter().filter(|call| is_fresh(call, now)).count()
     }
 
-    /// Whether some are called, and none of them comes.
+    /// Whether one that is called does not come.
     pub(in crate::balance) fn is_stuck(&self, now: Instant) -> bool {
-        !self.calls.is_empty() && self.called(now) == 0
+        self.calls.front().is_some_and(|call| !is_fresh(call, now))
+    }
+
+    /// How many are open or called.
+    pub(in crate::balance) fn to_try(&self) -> usize {
+        self.waiters.len() - self.declined.len()
+    }
+
+    /// When one that waits is to look whether those who were called come: nobody else can tell that a task is stuck. While
+    /// none is called, each looks by itself, the more seldom the more they are.
+    pub(in crate::balance) fn watch_at(&self, now: Instant) -> Instant {
+        let called = self.calls.iter().find(|call| is_fresh(call, now)).map(|(_, at)| *at);
+        let round = u32::try_from(self.waiters.len()).unwrap_or(MOST_ROUNDS).clamp(1, MOST_ROUNDS);
+        called.map_or(now + PATIENCE * round, |at| at + PATIENCE)
     }
 
     /// How many of those that are sure to come were called before this one, if it is called.
@@ -139,9 +157,7 @@ impl Line {
         has_tried: bool,
         waker: Waker,
     ) -> Result<(Ticket, Option<Waker>), NoPlace> {
-        let priority = priority.unwrap_or(self.policy.default_priority);
-        let is_of = |class: &PriorityClass| priority <= class.up_to;
-        let class = self.policy.classes.iter().position(is_of).unwrap_or(self.classes.len() - 1);
+        let class = self.class_of(priority);
         let mut displaced = None;
         if self.waiters.len() >= self.policy.max_waiting {
             let victim = self.displaceable(class, caller).ok_or(NoPlace)?;
@@ -159,6 +175,18 @@ impl Line {
         };
         self.waiters.insert(ticket, Waiter { class, caller: caller.clone(), waker, stage });
         Ok((ticket, displaced))
+    }
+
+    /// Whether a request would find no place in it.
+    pub(in crate::balance) fn is_full_for(&self, priority: Option<i32>, caller: &Caller) -> bool {
+        self.waiters.len() >= self.policy.max_waiting
+            && self.displaceable(self.class_of(priority), caller).is_none()
+    }
+
+    fn class_of(&self, priority: Option<i32>) -> usize {
+        let priority = priority.unwrap_or(self.policy.default_priority);
+        let is_of = |class: &PriorityClass| priority <= class.up_to;
+        self.policy.classes.iter().position(is_of).unwrap_or(self.classes.len() - 1)
     }
 
     /// The request that makes room for one of this class and caller, if one has more than its part.

@@ -14,6 +14,6 @@ mod class;
 mod line;
 mod policy;
 
-pub(super) use self::line::{Line, PATIENCE, Ticket};
+pub(super) use self::line::{Line, Ticket};
 pub(super) use self::policy::passes;
 pub use self::policy::{PriorityClass, QueuePolicy};

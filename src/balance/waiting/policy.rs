@@ -8,7 +8,9 @@ use crate::error::{Refused, RefusedReason};
 ///
 /// A request waits when the reason for its refusal passes: every deployment is full, or has had all it may have in a
 /// time, or is cooling and will be back before the request's time is up; likewise where a budget is spent, if it is
-/// known to be renewed before. It is woken when a place may be free, and never looks by itself in between.
+/// known to be renewed before. It is woken when a place may be free. In between it looks once a second or so, and ten
+/// times a second at most, only to see that those who were woken before it are polled: one whose future is kept and not
+/// polled keeps its place in line, and holds up those behind it no longer than that.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +30,11 @@ use crate::error::{Refused, RefusedReason};
 /// Requests that name no caller are one caller's. Whatever comes free is offered down the line once: a request that
 /// needs something else keeps its place and its turn, and holds nobody up.
 ///
-/// A request that comes while others wait takes a place at once only if they all had it offered and could not use it.
+/// A request that comes while others wait takes a place at once only if they all had it offered and could not use it,
+/// or if more are free than they are; so does one that finds the line full, where more are free than were offered.
+///
+/// Classes and callers order the line of one group. Groups whose deployments share a quota, or are the same, each have
+/// their own line: of what comes free there, it is offered first to each group in turn that has someone waiting.
 ///
 /// # Bounds
 ///

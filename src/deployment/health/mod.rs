@@ -202,7 +202,8 @@ impl Ramp {
 
 /// Told when a deployment's standing may have changed; never called with the health's own lock held.
 pub(crate) trait Watch: Send + Sync {
-    fn changed(&self, member: Key);
+    /// Whether someone who waits is woken for it.
+    fn changed(&self, member: Key) -> bool;
 
     /// The deployment that is known by `member` now.
     fn deployment(&self, member: Key) -> Option<Deployment>;

@@ -538,10 +538,11 @@ struct Watcher {
 }
 
 impl Watch for Watcher {
-    fn changed(&self, member: Key) {
+    fn changed(&self, member: Key) -> bool {
         assert_eq!(member, MEMBER);
         self.deployment.health().standing(Instant::now());
         self.told.fetch_add(1, Ordering::Relaxed);
+        false
     }
 
     fn deployment(&self, _: Key) -> Option<Deployment> {

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use tokio::task::JoinSet;
+use futures_util::future::poll_immediate;
+use tokio::{task::JoinSet, time::sleep};
+use tower_fleet::quota::{Limit, Quota};
 
 use super::*;
 
@@ -172,18 +174,76 @@ async fn what_nobody_in_line_can_use_is_taken_at_once_by_one_who_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_who_comes_wakes_those_behind_one_that_was_called_and_never_polled() {
-    let (_, pool) = narrow(QueuePolicy::new(10));
-    let held = taken(&pool);
-    let (_stuck, mut behind) = (waits(&pool, request()), waits(&pool, request()));
-    drop(held);
-    advance(Duration::from_secs(1)).await;
-    assert!(!behind.is_woken());
-    let mut late = waits(&pool, request());
-    assert!(behind.is_woken());
-    drop(assert_ready_ok!(behind.poll()));
-    assert!(late.is_woken());
-    drop(assert_ready_ok!(late.poll()));
+async fn those_behind_ones_that_are_called_and_never_polled_are_served() {
+    for (places, unpolled) in [(1, 1), (1, 3), (2, 1), (2, 3)] {
+        let one = Deployment::new("one").max_parallel_requests(places);
+        let pool = Balance::new(LeastBusy, [(one, Endless)]).queue(QueuePolicy::new(10));
+        let held: Vec<_> = (0..places).map(|_| taken(&pool)).collect();
+        let _unpolled: Vec<_> = (0..unpolled).map(|_| waits(&pool, request())).collect();
+        let behind = tokio::spawn(pool.clone().oneshot(request()));
+        sleep(Duration::from_millis(10)).await;
+        drop(held);
+        let free = Instant::now();
+        drop(behind.await.expect("no panic").expect("an answer"));
+        assert!(free.elapsed() < Duration::from_secs(1), "{:?}", free.elapsed());
+        drop(taken(&pool));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_comes_takes_what_is_left_beside_those_in_line() {
+    // With more places in line or without.
+    for most in [1, 5] {
+        let one = Deployment::new("one").max_parallel_requests(10);
+        let pool = Balance::new(LeastBusy, [(one, Endless)]).queue(QueuePolicy::new(most));
+        let held: Vec<_> = (0..10).map(|_| taken(&pool)).collect();
+        let mut early = waits(&pool, request());
+        drop(held);
+        let _late: Vec<_> = (0..9).map(|_| taken(&pool)).collect();
+        let last = poll_immediate(pool.clone().oneshot(request())).await;
+        assert_eq!(last.map(reason), (most == 1).then_some(Some(RefusedReason::QueueFull)));
+        assert_ready_ok!(early.poll());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_comes_leaves_the_one_place_that_another_needs_unless_it_would_be_refused() {
+    for most in [1, 5] {
+        let (pool, in_eu, in_us) = two_regions(QueuePolicy::new(most));
+        let mut early = waits(&pool, staying_in("us"));
+        drop((in_eu, in_us));
+        let late = poll_immediate(pool.clone().oneshot(request())).await;
+        assert_eq!(late.is_some(), most == 1);
+        drop(late);
+        assert_eq!(served(&assert_ready_ok!(early.poll())), "us");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_share_a_quota_take_turns() {
+    for many in [0, 1] {
+        let key = Quota::new("key", [Limit::parallel(1)]);
+        let group = |id| Balance::new(LeastBusy, [(Deployment::new(id).quota(&key), Endless)]);
+        let groups = ["a", "b"].map(|id| group(id).queue(QueuePolicy::new(100)));
+        let held = taken(&groups[0]);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut calls = JoinSet::new();
+        for (group, count) in [(many, 20), (1 - many, 5)] {
+            for _ in 0..count {
+                let (call, order) = (groups[group].clone().oneshot(request()), Arc::clone(&order));
+                calls.spawn(async move {
+                    let answer = call.await.expect("an answer");
+                    order.lock().expect("no panic").push(group);
+                    drop(answer);
+                });
+            }
+        }
+        sleep(Duration::from_millis(1)).await;
+        drop(held);
+        calls.join_all().await;
+        let order = order.lock().expect("no panic");
+        assert!(order[..10].chunks(2).all(|two| two[0] != two[1]), "{order:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

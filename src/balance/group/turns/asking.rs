@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Line, PATIENCE, Picked, Place, Pool, Refused, Strategy, Turn, Waker, Wakers, Wish, call,
-    call_beside, hand_on, has_place_behind, is_held_back, offer, passes,
+    Line, Picked, Place, Pool, Refused, Strategy, Turn, Waker, Wakers, Wish, call, call_beside,
+    hand_on, has_place_behind, is_held_back, offer, pass_over, passes,
 };
 use crate::error::RefusedReason;
 
@@ -25,8 +25,7 @@ impl Asking<'_> {
         if self.place.ticket.is_none() {
             let (is_held_back, next) = is_held_back(self.pool, self.line, now);
             self.wakers.wake.extend(next);
-            if is_held_back {
-                self.place.look = Some(now + PATIENCE);
+            if is_held_back && !self.goes_beside() {
                 let refused = self.pool.refuse(self.wish);
                 return self.wait(&refused, false);
             }
@@ -50,6 +49,14 @@ impl Asking<'_> {
         }
     }
 
+    /// Whether it may try although it is held back: it has no place in line, and there is one for it beside those that
+    /// are called.
+    fn goes_beside(&self) -> bool {
+        let (priority, caller) = asked(self.wish);
+        self.line.is_full_for(priority, caller)
+            && has_place_behind(self.pool, self.line.called(self.wish.now))
+    }
+
     /// What becomes of one in line; nothing if it is called, and is to try.
     fn before_call(&mut self) -> Option<Turn<Picked>> {
         let now = self.wish.now;
@@ -65,14 +72,16 @@ impl Asking<'_> {
         if look.is_some_and(|look| self.line.offered_at().is_none_or(|at| at < look)) {
             self.wakers.wake.extend(offer(self.pool, self.line, now, false));
         }
+        if !self.line.is_called(ticket) {
+            self.wakers.wake.extend(pass_over(self.pool, self.line, now));
+        }
         if self.line.is_called(ticket) {
             let others = self.line.called_before(ticket, now);
             if has_place_behind(self.pool, others) {
                 return None;
             }
-            // Those who were called first hand on what they leave; should they not come, it looks again.
+            // Those who were called first hand on what they leave.
             self.line.take_back(ticket);
-            self.place.look = Some(now + PATIENCE);
             let refused = self.pool.refuse(self.wish);
             if !passes(&refused, now, self.place.deadline) {
                 return Some(self.give_up(&refused));
@@ -98,8 +107,7 @@ impl Asking<'_> {
             }
             return self.waits();
         }
-        let (priority, caller) =
-            self.wish.demand.map_or((None, &None), |demand| (demand.priority, &demand.caller));
+        let (priority, caller) = asked(self.wish);
         match self.line.join(priority, caller, has_tried, self.waker.clone()) {
             Ok((ticket, displaced)) => {
                 self.place.ticket = Some(ticket);
@@ -115,7 +123,8 @@ impl Asking<'_> {
 
     fn waits(&self) -> Turn<Picked> {
         let Place { look, deadline, .. } = *self.place;
-        Turn::Waits { until: look.map_or(deadline, |look| look.min(deadline)) }
+        let watch = self.line.watch_at(self.wish.now);
+        Turn::Waits { until: look.map_or(deadline, |look| look.min(deadline)).min(watch) }
     }
 
     /// Ends the wait: its time is up, or what it waits for will not come in time.
@@ -138,6 +147,11 @@ impl Asking<'_> {
             refused.clone()
         })
     }
+}
+
+/// Its priority, and who asks.
+fn asked<'a>(wish: &Wish<'a>) -> (Option<i32>, &'a Option<Arc<str>>) {
+    wish.demand.map_or((None, &None), |demand| (demand.priority, &demand.caller))
 }
 
 /// A refusal for `reason` that keeps what is known of the time, and of what was waited for.
