@@ -61,9 +61,13 @@ impl TieDraw {
     }
 
     /// It is after the `n`th with a chance of `seen / n`.
-    #[allow(clippy::cast_sign_loss, reason = "none is negative")]
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "none is negative, and what is too large is the most there is"
+    )]
     fn draw(&mut self, rng: &mut Rng) {
-        // From above 0 to 1. A cast of what is more than fits gives the most that does.
+        // From above 0 to 1.
         let next = (f64::from(self.seen) / (1.0 - rng.f64())) as u32;
         self.next = next.saturating_add(1);
     }

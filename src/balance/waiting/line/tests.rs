@@ -120,6 +120,7 @@ fn step() -> impl Strategy<Value = Do> {
     ]
 }
 
+#[allow(clippy::too_many_lines, reason = "one arm for each thing that can happen")]
 fn play(max: usize, shares: &[f64], steps: Vec<Do>) {
     let policy = shares.iter().zip(0..).fold(QueuePolicy::new(max), |policy, (share, up_to)| {
         policy.class(PriorityClass::up_to(up_to, *share))
