@@ -123,13 +123,13 @@ fn draw(svg: &mut String, workload: &Workload, rows: &Rows, x: usize, y: usize) 
         if p99.is_finite() && *p99 > most {
             cut(svg, end - 10.0, top);
         }
-        put(
-            svg,
-            left + BARS.min((end - left as f64) as usize) + 5,
-            top + 11,
-            number,
-            &time(*p99, 1),
-        );
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place within the picture"
+        )]
+        let length = (end - left as f64) as usize;
+        put(svg, left + BARS.min(length) + 5, top + 11, number, &time(*p99, 1));
         failures(svg, *errors, x + FAILED, top);
         put(svg, x + WORST, top + 11, "soft end", &worst.to_string());
     }

@@ -17,9 +17,8 @@ use super::{
 /// calls the next.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Of those who wait, one looks in each [`PATIENCE`], as long as there are no more than so many; each looks in as many of
-/// them.
-const MOST_ROUNDS: u32 = 10;
+/// How often one that waits beside others looks while none is called: it cannot be told when one is.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The requests that wait, and whose turn it is.
 ///
@@ -123,12 +122,12 @@ impl Line {
         self.waiters.len() - self.declined.len()
     }
 
-    /// When one that waits is to look whether those who were called come: nobody else can tell that a task is stuck. While
-    /// none is called, each looks by itself, the more seldom the more they are.
-    pub(in crate::balance) fn watch_at(&self, now: Instant) -> Instant {
+    /// When one that waits is to look whether those who were called come: nobody else can tell that a task is stuck. None
+    /// where it waits alone.
+    pub(in crate::balance) fn watch_at(&self, now: Instant) -> Option<Instant> {
         let called = self.calls.iter().find(|call| is_fresh(call, now)).map(|(_, at)| *at);
-        let round = u32::try_from(self.waiters.len()).unwrap_or(MOST_ROUNDS).clamp(1, MOST_ROUNDS);
-        called.map_or(now + PATIENCE * round, |at| at + PATIENCE)
+        let watch = called.map_or(now + WATCH, |at| at + PATIENCE);
+        (self.waiters.len() > 1).then_some(watch)
     }
 
     /// How many of those that are sure to come were called before this one, if it is called.

@@ -8,9 +8,9 @@ use crate::error::{Refused, RefusedReason};
 ///
 /// A request waits when the reason for its refusal passes: every deployment is full, or has had all it may have in a
 /// time, or is cooling and will be back before the request's time is up; likewise where a budget is spent, if it is
-/// known to be renewed before. It is woken when a place may be free. In between it looks once a second or so, and ten
-/// times a second at most, only to see that those who were woken before it are polled: one whose future is kept and not
-/// polled keeps its place in line, and holds up those behind it no longer than that.
+/// known to be renewed before. It is woken when a place may be free; nothing is tried in between. Where others wait beside
+/// it, it sees once a second that those who were woken before it are polled: one whose future is kept and not polled
+/// keeps its place in line, but holds up those behind it no longer than that.
 ///
 /// ```
 /// use std::time::Duration;

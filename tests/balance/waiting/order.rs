@@ -185,7 +185,7 @@ async fn those_behind_ones_that_are_called_and_never_polled_are_served() {
         drop(held);
         let free = Instant::now();
         drop(behind.await.expect("no panic").expect("an answer"));
-        assert!(free.elapsed() < Duration::from_secs(1), "{:?}", free.elapsed());
+        assert!(free.elapsed() < Duration::from_secs(2), "{:?}", free.elapsed());
         drop(taken(&pool));
     }
 }

@@ -1,5 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     Line, Picked, Place, Pool, Refused, Strategy, Turn, Waker, Wakers, Wish, call, call_beside,
     hand_on, has_place_behind, is_held_back, offer, pass_over, passes,
@@ -124,7 +126,7 @@ impl Asking<'_> {
     fn waits(&self) -> Turn<Picked> {
         let Place { look, deadline, .. } = *self.place;
         let watch = self.line.watch_at(self.wish.now);
-        Turn::Waits { until: look.map_or(deadline, |look| look.min(deadline)).min(watch) }
+        Turn::Waits { until: look.into_iter().chain(watch).fold(deadline, Instant::min) }
     }
 
     /// Ends the wait: its time is up, or what it waits for will not come in time.

@@ -341,7 +341,7 @@ async fn one_that_does_not_come_for_long_is_not_counted_on() {
     let later = now + PATIENCE;
     assert_eq!((line.called(now), line.called(later), line.is_stuck(later)), (1, 0, true));
     assert_eq!(line.call(later), Some(b));
-    assert_eq!((line.called_before(b, later), line.watch_at(later)), (0, later + PATIENCE));
+    assert_eq!((line.called_before(b, later), line.watch_at(later)), (0, Some(later + PATIENCE)));
 }
 
 #[test]
