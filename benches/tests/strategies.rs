@@ -81,7 +81,8 @@ fn a_slow_one_makes_half_the_wait_or_less_where_load_is_looked_at() {
 fn hot_and_cold_is_nowhere_much_worse_than_two_choices() {
     for (workload, _) in &*RESULTS {
         let [hot_cold, two] = ["HotCold", "PowerOfTwo"].map(|one| outcome(workload.name, one));
-        let is_close = hot_cold.mean <= two.mean * 1.1 && hot_cold.p99 <= two.p99 * 1.1;
+        // One that herds is ten times worse; another seed moves the 99th percentile by some tenths.
+        let is_close = hot_cold.mean <= two.mean * 1.1 && hot_cold.p99 <= two.p99 * 1.25;
         assert!(is_close, "{}: {hot_cold:?} against {two:?}", workload.name);
     }
 }
