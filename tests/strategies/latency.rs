@@ -237,6 +237,31 @@ async fn one_that_was_slow_and_is_no_more_is_found_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_answer_that_never_comes_does_not_end_the_exploring() {
+    let [fast, slow] = named(["fast", "slow"]);
+    let script =
+        [Answer::status(200).after(ms(2000)), Answer::never(), Answer::status(200).after(ms(10))];
+    let pool = pool(
+        LowestLatency::new(),
+        [(fast.clone(), answering(1000)), (slow.clone(), Fake::new(script))],
+    );
+    let sending = LocalSet::new();
+    let all = async {
+        while slow.picked() < 2 {
+            let pool = pool.clone();
+            spawn_local(async move { send(&pool, get()).await });
+            sleep(ms(2000)).await;
+        }
+        assert_eq!(slow.in_flight(), 1, "the one that hangs");
+        for _ in 0..2000 {
+            send(&pool, get()).await;
+        }
+    };
+    sending.run_until(all).await;
+    assert!(slow.picked() > 500, "{}", slow.picked());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_failed_and_does_no_more_is_found_out() {
     let [turns, good] = named(["turns", "good"]);
     let script = std::iter::repeat_n(Answer::status(503), 8)

@@ -10,7 +10,7 @@ use crate::error::{Refused, RefusedReason};
 /// time, or is cooling and will be back before the request's time is up; likewise where a budget is spent, if it is
 /// known to be renewed before. It is woken when a place may be free; nothing is tried in between. Where others wait beside
 /// it, it sees once a second that those who were woken before it are polled: one whose future is kept and not polled
-/// keeps its place in line, but holds up those behind it no longer than that.
+/// keeps its place in line, but holds up those behind it no longer than that, and each further such one a tenth of it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +28,8 @@ use crate::error::{Refused, RefusedReason};
 /// free as long as it waits, so none starves. Within a class those who ask ([`Demand::caller`](crate::Demand::caller))
 /// take turns, and each one's requests go in the order in which they came: who sends a thousand delays another by one.
 /// Requests that name no caller are one caller's. Whatever comes free is offered down the line once: a request that
-/// needs something else keeps its place and its turn, and holds nobody up.
+/// needs something else keeps its place and its turn, and holds nobody up. So one that needs much of a limit may never
+/// find so much free while smaller ones take it as it comes; its time ends then, as for any other.
 ///
 /// A request that comes while others wait takes a place at once only if they all had it offered and could not use it,
 /// or if more are free than they are; so does one that finds the line full, where more are free than were offered.

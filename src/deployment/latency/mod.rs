@@ -147,14 +147,15 @@ impl Latency {
         self.rate().map_or(failed.value(), |rate| failed.faded(seconds, rate))
     }
 
-    /// For how many seconds nothing was heard, none where an answer is awaited; `f32::INFINITY` where nothing ever was.
+    /// For how many seconds nothing was heard; `f32::INFINITY` where nothing ever was. None where an answer is awaited,
+    /// but for one that has been so for long: it may never come.
     pub(crate) fn silence(&self, now: u32) -> Option<f32> {
-        if self.awaited.load(Relaxed) > 0 {
-            return None;
-        }
+        /// In seconds.
+        const HUNG: f32 = 60.0;
         let ended = Estimate::of_word(self.failed.load(Relaxed));
         let last = [self.known(Measure::FirstByte), ended].into_iter().flatten();
-        Some(last.map(|last| last.age(now)).fold(f32::INFINITY, f32::min))
+        let silence = last.map(|last| last.age(now)).fold(f32::INFINITY, f32::min);
+        (silence > HUNG || self.awaited.load(Relaxed) == 0).then_some(silence)
     }
 
     /// Enters a whole answer of so many `tokens`, whose request was `started` then, and which ends now.
